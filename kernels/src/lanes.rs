@@ -1,0 +1,90 @@
+//! The vocabulary of vector operations: the only one kernels use.
+//!
+//! A vector is a `Copy` value with the ordinary operators, so a kernel reads like its equation. A backend is a type
+//! that implements [`Lanes`]; making a vector takes the backend's *token*, the proof that the CPU has the
+//! instructions (the portable backend's token is `()`).
+
+use core::ops::{Add, Div, Mul, Neg, Sub};
+
+use crate::real::Real;
+
+pub mod portable;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+/// The most elements a vector of any backend has (16 x `f32` with AVX-512).
+pub const MAX_WIDTH: usize = 16;
+
+/// A vector of [`Lanes::WIDTH`] elements and what kernels may do with it.
+///
+/// Every operation works lane by lane: a value never depends on its neighbours or on its position.
+pub trait Lanes:
+    Copy
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+{
+    /// `f32` or `f64`.
+    type Element: Real;
+    /// Proof that the CPU has this backend's instructions.
+    type Token: Copy;
+    /// Elements in a vector.
+    const WIDTH: usize;
+    /// Whether [`Lanes::mul_add`] rounds once.
+    const FUSED: bool;
+
+    /// All lanes equal to `x`.
+    fn splat(token: Self::Token, x: Self::Element) -> Self;
+    /// Loads exactly [`Lanes::WIDTH`] elements.
+    fn load(token: Self::Token, source: &[Self::Element]) -> Self;
+    /// Stores exactly [`Lanes::WIDTH`] elements.
+    fn store(self, target: &mut [Self::Element]);
+    /// `self * factor + addend`, rounded once where [`Lanes::FUSED`] says so, else twice.
+    #[must_use]
+    fn mul_add(self, factor: Self, addend: Self) -> Self;
+    /// Magnitude.
+    #[must_use]
+    fn abs(self) -> Self;
+    /// The smaller of the two; `self` where `self` is NaN.
+    #[must_use]
+    fn min_keep_nan(self, bound: Self) -> Self {
+        bound.less_select(self, bound, self)
+    }
+    /// The larger of the two; `self` where `self` is NaN.
+    #[must_use]
+    fn max_keep_nan(self, bound: Self) -> Self {
+        self.less_select(bound, bound, self)
+    }
+    /// Magnitude of `self`, sign bit of `sign`.
+    #[must_use]
+    fn copy_sign(self, sign: Self) -> Self;
+    /// `yes` where `self < bound`, else `no` (so `no` where either is NaN).
+    #[must_use]
+    fn less_select(self, bound: Self, yes: Self, no: Self) -> Self;
+    /// `2^self` for integral values whose result is a normal number (`f32`: -126..=127, `f64`: -1022..=1023).
+    #[must_use]
+    fn exp2_integral(self) -> Self;
+
+    /// Loads at most [`Lanes::WIDTH`] elements; missing lanes are zero.
+    #[inline(always)]
+    fn load_head(token: Self::Token, source: &[Self::Element]) -> Self {
+        if source.len() == Self::WIDTH {
+            return Self::load(token, source);
+        }
+        let mut padded = [Self::Element::ZERO; MAX_WIDTH];
+        padded[..source.len()].copy_from_slice(source);
+        Self::load(token, &padded[..Self::WIDTH])
+    }
+    /// Stores the first `target.len()` lanes, at most [`Lanes::WIDTH`].
+    #[inline(always)]
+    fn store_head(self, target: &mut [Self::Element]) {
+        if target.len() == Self::WIDTH {
+            return self.store(target);
+        }
+        let mut padded = [Self::Element::ZERO; MAX_WIDTH];
+        self.store(&mut padded[..Self::WIDTH]);
+        target.copy_from_slice(&padded[..target.len()]);
+    }
+}

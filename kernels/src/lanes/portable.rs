@@ -1,0 +1,73 @@
+//! The portable backend: `wide` vectors, whose instructions are chosen when the crate is compiled (SSE2 on plain
+//! x86-64, NEON, wasm simd128, or whatever `-C target-cpu` gives).
+
+use bytemuck::cast;
+use wide::{f32x4, f32x8, f64x2, f64x4, i32x4, i32x8, i64x2, i64x4};
+
+use super::Lanes;
+
+/// 256-bit vectors where the compile target has them, 128-bit ones elsewhere.
+#[cfg(target_feature = "avx")]
+pub type F32 = f32x8;
+/// 256-bit vectors where the compile target has them, 128-bit ones elsewhere.
+#[cfg(target_feature = "avx")]
+pub type F64 = f64x4;
+/// 256-bit vectors where the compile target has them, 128-bit ones elsewhere.
+#[cfg(not(target_feature = "avx"))]
+pub type F32 = f32x4;
+/// 256-bit vectors where the compile target has them, 128-bit ones elsewhere.
+#[cfg(not(target_feature = "avx"))]
+pub type F64 = f64x2;
+
+macro_rules! portable {
+    ($vector:ty, $integer:ty, $element:ty, $width:literal, $magic:literal, $shift:literal) => {
+        impl Lanes for $vector {
+            type Element = $element;
+            type Token = ();
+            const WIDTH: usize = $width;
+            const FUSED: bool = cfg!(any(target_feature = "fma", target_arch = "aarch64"));
+
+            #[inline(always)]
+            fn splat((): (), x: $element) -> Self {
+                <$vector>::splat(x)
+            }
+            #[inline(always)]
+            fn load((): (), source: &[$element]) -> Self {
+                let array: [$element; $width] = source.try_into().expect("a slice of the vector's width");
+                <$vector>::from(array)
+            }
+            #[inline(always)]
+            fn store(self, target: &mut [$element]) {
+                target.copy_from_slice(&self.to_array());
+            }
+            #[inline(always)]
+            fn mul_add(self, factor: Self, addend: Self) -> Self {
+                <$vector>::mul_add(self, factor, addend)
+            }
+            #[inline(always)]
+            fn abs(self) -> Self {
+                <$vector>::abs(self)
+            }
+            #[inline(always)]
+            fn copy_sign(self, sign: Self) -> Self {
+                let sign_bit = <$vector>::splat(-0.0);
+                sign_bit.bitselect(sign, self)
+            }
+            #[inline(always)]
+            fn less_select(self, bound: Self, yes: Self, no: Self) -> Self {
+                self.simd_lt(bound).bitselect(yes, no)
+            }
+            #[inline(always)]
+            fn exp2_integral(self) -> Self {
+                // Adding 1.5 * 2^(mantissa bits) + bias leaves `self + bias` in the low bits.
+                let biased: $integer = cast(self + <$vector>::splat($magic));
+                cast(biased << $shift)
+            }
+        }
+    };
+}
+
+portable!(f32x4, i32x4, f32, 4, 12_583_039.0, 23);
+portable!(f32x8, i32x8, f32, 8, 12_583_039.0, 23);
+portable!(f64x2, i64x2, f64, 2, 6_755_399_441_056_767.0, 52);
+portable!(f64x4, i64x4, f64, 4, 6_755_399_441_056_767.0, 52);

@@ -1,0 +1,10 @@
+//! Vector kernels for eligibility traces and LSTM gates.
+#![cfg_attr(not(feature = "std"), no_std)]
+
+pub mod activation;
+pub mod lanes;
+pub mod level;
+pub mod real;
+
+pub use level::{Kernel, LEVEL_VARIABLE, Level, LevelError};
+pub use real::Real;

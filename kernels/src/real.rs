@@ -1,0 +1,150 @@
+//! The two element types, `f32` and `f64`, behind one sealed trait.
+//!
+//! Sealed, so that a bound `T: Real` can never mean a third type and no kernel needs a fallback for one.
+
+use core::fmt::{Debug, Display};
+use core::iter::Sum;
+use core::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
+
+use bytemuck::Pod;
+
+use crate::activation::Coefficients;
+use crate::lanes::Lanes;
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for f32 {}
+    impl Sealed for f64 {}
+}
+
+/// A floating-point element: `f32` or `f64`, nothing else (the trait is sealed).
+///
+/// Carries the constants in which the two differ and the vector type of each level.
+///
+/// ```
+/// use eligibility_kernels::Real;
+/// fn halve<T: Real>(x: T) -> T {
+///     x * T::from_f64(0.5)
+/// }
+/// assert_eq!(halve(3.0_f32), 1.5);
+/// ```
+pub trait Real:
+    sealed::Sealed
+    + Pod
+    + Default
+    + PartialOrd
+    + Debug
+    + Display
+    + Send
+    + Sync
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+    + AddAssign
+    + SubAssign
+    + MulAssign
+    + Sum
+    + 'static
+{
+    /// 0.
+    const ZERO: Self;
+    /// 1.
+    const ONE: Self;
+    /// Distance from 1 to the next larger value.
+    const EPSILON: Self;
+    /// Traces below this magnitude are set to zero: 2^-96 for `f32`, 2^-960 for `f64`.
+    ///
+    /// A silent trace (`f * e` with `f > 1/2` and no new influence) would otherwise stick on a subnormal number
+    /// for ever, which slows some CPUs by an order of magnitude. The threshold lies far enough above the smallest
+    /// normal number (2^-126, 2^-1022) that its product with an ordinary learning signal is normal too.
+    const TRACE_FLUSH: Self;
+    /// "f32" or "f64".
+    const NAME: &'static str;
+    /// Polynomial coefficients and range limits of the activations.
+    const COEFFICIENTS: Coefficients<Self>;
+
+    /// Vectors of the portable level.
+    type Portable: Lanes<Element = Self, Token = ()>;
+    /// Vectors of the AVX2 + FMA level.
+    #[cfg(target_arch = "x86_64")]
+    type Avx2: Lanes<Element = Self, Token = fearless_simd::x86::Avx2>;
+    /// Vectors of the AVX-512 level.
+    #[cfg(target_arch = "x86_64")]
+    type Avx512: Lanes<Element = Self, Token = fearless_simd::x86::Avx512>;
+
+    /// Nearest value to `x`.
+    fn from_f64(x: f64) -> Self;
+    /// Exact widening.
+    fn to_f64(self) -> f64;
+    /// True for neither NaN nor an infinity.
+    fn is_finite(self) -> bool;
+    /// Magnitude.
+    #[must_use]
+    fn abs(self) -> Self;
+}
+
+impl Real for f32 {
+    const ZERO: Self = 0.0;
+    const ONE: Self = 1.0;
+    const EPSILON: Self = f32::EPSILON;
+    const TRACE_FLUSH: Self = f32::from_bits((127 - 96) << 23);
+    const NAME: &'static str = "f32";
+    const COEFFICIENTS: Coefficients<Self> = Coefficients::F32;
+
+    type Portable = crate::lanes::portable::F32;
+    #[cfg(target_arch = "x86_64")]
+    type Avx2 = fearless_simd::f32x8<fearless_simd::x86::Avx2>;
+    #[cfg(target_arch = "x86_64")]
+    type Avx512 = fearless_simd::f32x16<fearless_simd::x86::Avx512>;
+
+    #[inline(always)]
+    fn from_f64(x: f64) -> Self {
+        x as f32
+    }
+    #[inline(always)]
+    fn to_f64(self) -> f64 {
+        f64::from(self)
+    }
+    #[inline(always)]
+    fn is_finite(self) -> bool {
+        f32::is_finite(self)
+    }
+    #[inline(always)]
+    fn abs(self) -> Self {
+        f32::abs(self)
+    }
+}
+
+impl Real for f64 {
+    const ZERO: Self = 0.0;
+    const ONE: Self = 1.0;
+    const EPSILON: Self = f64::EPSILON;
+    const TRACE_FLUSH: Self = f64::from_bits((1023 - 960) << 52);
+    const NAME: &'static str = "f64";
+    const COEFFICIENTS: Coefficients<Self> = Coefficients::F64;
+
+    type Portable = crate::lanes::portable::F64;
+    #[cfg(target_arch = "x86_64")]
+    type Avx2 = fearless_simd::f64x4<fearless_simd::x86::Avx2>;
+    #[cfg(target_arch = "x86_64")]
+    type Avx512 = fearless_simd::f64x8<fearless_simd::x86::Avx512>;
+
+    #[inline(always)]
+    fn from_f64(x: f64) -> Self {
+        x
+    }
+    #[inline(always)]
+    fn to_f64(self) -> f64 {
+        self
+    }
+    #[inline(always)]
+    fn is_finite(self) -> bool {
+        f64::is_finite(self)
+    }
+    #[inline(always)]
+    fn abs(self) -> Self {
+        f64::abs(self)
+    }
+}
