@@ -26,12 +26,34 @@ impl Coefficients<f64> {
 /// `1 / (1 + exp(-x))`, lane by lane.
 #[inline(always)]
 pub fn sigmoid<V: Lanes>(token: V::Token, x: V) -> V {
-    let _ = V::splat(token, V::Element::COEFFICIENTS.expm1_tail[0]);
-    x
+    map(token, x, |x| 1.0 / (1.0 + (-x).exp()))
 }
 
 /// `tanh(x)`, lane by lane.
 #[inline(always)]
 pub fn tanh<V: Lanes>(token: V::Token, x: V) -> V {
-    sigmoid(token, x)
+    map(token, x, f64::tanh)
+}
+
+/// d sigma/dx from sigma.
+#[inline(always)]
+pub fn sigmoid_slope<V: Lanes>(token: V::Token, s: V) -> V {
+    s * (V::splat(token, V::Element::ONE) - s)
+}
+
+/// d tanh/dx from tanh.
+#[inline(always)]
+pub fn tanh_slope<V: Lanes>(token: V::Token, t: V) -> V {
+    let one = V::splat(token, V::Element::ONE);
+    (one - t) * (one + t)
+}
+
+#[inline(always)]
+fn map<V: Lanes>(token: V::Token, x: V, f: impl Fn(f64) -> f64) -> V {
+    let mut lanes = [V::Element::ZERO; crate::lanes::MAX_WIDTH];
+    x.store(&mut lanes[..V::WIDTH]);
+    for lane in &mut lanes[..V::WIDTH] {
+        *lane = V::Element::from_f64(f(lane.to_f64()));
+    }
+    V::load(token, &lanes[..V::WIDTH])
 }

@@ -19,12 +19,7 @@ pub const MAX_WIDTH: usize = 16;
 ///
 /// Every operation works lane by lane: a value never depends on its neighbours or on its position.
 pub trait Lanes:
-    Copy
-    + Add<Output = Self>
-    + Sub<Output = Self>
-    + Mul<Output = Self>
-    + Div<Output = Self>
-    + Neg<Output = Self>
+    Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self> + Neg<Output = Self>
 {
     /// `f32` or `f64`.
     type Element: Real;

@@ -4,7 +4,11 @@
 pub mod activation;
 pub mod lanes;
 pub mod level;
+pub mod lstm_gates;
 pub mod real;
+#[cfg(feature = "std")]
+pub mod reference;
+pub mod trace;
 
 pub use level::{Kernel, LEVEL_VARIABLE, Level, LevelError};
 pub use real::Real;

@@ -1,0 +1,91 @@
+//! The scalar twin of every kernel: the textbook formula in `f64`, one line per equation, no cleverness.
+//!
+//! A twin takes the same struct of slices as the kernel. It is the oracle of the property tests and the
+//! specification: where a kernel and its twin differ by more than the kernel's stated accuracy, the kernel is wrong.
+
+use crate::lstm_gates::{GATES, LstmGates, LstmGatesBackward, OutputNonlinearity};
+use crate::real::Real;
+use crate::trace::{TraceContract, TraceStep, TraceStepContract};
+
+/// `1 / (1 + exp(-x))`.
+#[must_use]
+pub fn sigmoid(x: f64) -> f64 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+/// Twin of [`LstmGates`].
+pub fn lstm_gates<T: Real>(op: LstmGates<'_, T>) {
+    let hidden = op.hidden_size();
+    for row in (0..op.active.len()).filter(|&row| op.active[row]) {
+        for j in row * hidden..(row + 1) * hidden {
+            let at = |gate: usize| (GATES * row + gate) * hidden + j % hidden;
+            let z = |gate: usize| op.preactivation[at(gate)].to_f64();
+            let (i, f, g, o) = (sigmoid(z(0)), sigmoid(z(1)), z(2).tanh(), sigmoid(z(3)));
+            let cell_prev = op.cell[j].to_f64();
+            let c = f * cell_prev + i * g;
+            let (phi, phi_slope) = match op.output_nonlinearity {
+                OutputNonlinearity::Tanh => (c.tanh(), 1.0 - c.tanh() * c.tanh()),
+                OutputNonlinearity::Identity => (c, 1.0),
+            };
+            let factors =
+                [g * i * (1.0 - i), cell_prev * f * (1.0 - f), i * (1.0 - g * g), phi * o * (1.0 - o)];
+            for (gate, factor) in factors.into_iter().enumerate() {
+                op.influence[at(gate)] = T::from_f64(factor);
+            }
+            let outputs =
+                [&mut op.cell[j], &mut op.hidden[j], &mut op.forget_gate[j], &mut op.dhidden_dcell[j]];
+            for (slot, value) in outputs.into_iter().zip([c, o * phi, f, o * phi_slope]) {
+                *slot = T::from_f64(value);
+            }
+        }
+    }
+}
+
+/// Twin of [`LstmGatesBackward`].
+pub fn lstm_gates_backward<T: Real>(op: LstmGatesBackward<'_, T>) {
+    let hidden = op.hidden_size();
+    for j in 0..op.cell_gradient.len() {
+        let dh = op.hidden_gradient[j].to_f64();
+        let dc = op.cell_gradient[j].to_f64() + dh * op.dhidden_dcell[j].to_f64();
+        for (gate, outer) in [dc, dc, dc, dh].into_iter().enumerate() {
+            let slot = &mut op.influence[(GATES * (j / hidden) + gate) * hidden + j % hidden];
+            *slot = T::from_f64(outer * slot.to_f64());
+        }
+        op.cell_gradient[j] = T::from_f64(dc * op.forget_gate[j].to_f64());
+    }
+}
+
+/// Twin of [`TraceStep`].
+pub fn trace_step<T: Real>(op: TraceStep<'_, T>) {
+    let sizes = op.sizes();
+    let (units, columns, per_row) = (sizes.units, sizes.columns, sizes.gates * sizes.units);
+    for index in (0..op.trace.len()).filter(|index| op.active[index / (per_row * columns)]) {
+        let (block, column) = (index / columns, index % columns);
+        let (row, unit) = (block / per_row, block % per_row);
+        let decay = op.decay[row * units + unit % units].to_f64();
+        let influence = op.influence[row * sizes.influence + unit].to_f64();
+        let next =
+            decay * op.trace[index].to_f64() + influence * op.presynaptic[row * columns + column].to_f64();
+        op.trace[index] = T::from_f64(if next.abs() < T::TRACE_FLUSH.to_f64() { 0.0 } else { next });
+    }
+}
+
+/// Twin of [`TraceContract`].
+pub fn trace_contract<T: Real>(op: TraceContract<'_, T>) {
+    let sizes = op.sizes();
+    for index in 0..op.gradient.len() {
+        let unit = index / sizes.columns % sizes.units;
+        let terms = (0..op.active.len()).filter(|&row| op.active[row]).map(|row| {
+            op.signal[row * sizes.units + unit].to_f64() * op.trace[row * op.gradient.len() + index].to_f64()
+        });
+        op.gradient[index] = T::from_f64(op.gradient[index].to_f64() + terms.sum::<f64>());
+    }
+}
+
+/// Twin of [`TraceStepContract`].
+pub fn trace_step_contract<T: Real>(op: TraceStepContract<'_, T>) {
+    let columns = op.sizes().columns;
+    let TraceStep { active, decay, influence, presynaptic, trace } = op.step;
+    trace_step(TraceStep { active, decay, influence, presynaptic, trace: &mut *trace });
+    trace_contract(TraceContract { active, columns, signal: op.signal, trace, gradient: op.gradient });
+}

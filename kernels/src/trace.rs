@@ -1,0 +1,349 @@
+//! The eligibility trace with a real scalar decay: the recursion and its contraction, one step at a time.
+//!
+//! For every batch row, gate q and unit j, over the presynaptic activity z_t of that row:
+//!
+//! ```text
+//! (1) E_t[q, j, :] = A_t[j] E_{t-1}[q, j, :] + u_t[q, j] z_t[:]
+//! (2) G[q, j, :]  += l_t[j] E_t[q, j, :]                          summed over the rows
+//! ```
+//!
+//! For the LSTM, A is the forget gate, u the local factor s_q, and l the learning signal times dh/dc: Hoyer et al.
+//! 2022, eq. 6 and 3; Bellec et al. 2020. Traces below [`Real::TRACE_FLUSH`] in magnitude are set to zero.
+
+use crate::lanes::Lanes;
+use crate::level::Kernel;
+use crate::real::Real;
+
+/// One streaming step of the traces, equation (1), for a batch of rows.
+///
+/// Shapes, row-major, with `rows = active.len()`: see the fields; units, columns and gates follow from the lengths.
+/// Rows that are not active keep their traces.
+///
+/// Accuracy: one product and one multiply-add per element, so 1.5 ULP of the larger term (1 where the level fuses).
+/// Elements below [`Real::TRACE_FLUSH`] become zero; NaN and infinities stay.
+///
+/// # Panics
+///
+/// [`Level::run`](crate::Level::run) panics if the lengths do not fit each other.
+///
+/// Cost: 3 FLOPs, one read and one write per trace element; bound by memory bandwidth.
+///
+/// ```
+/// use eligibility_kernels::{Level, trace::TraceStep};
+/// let mut trace = [4.0_f32, 8.0];
+/// Level::detect().run(TraceStep {
+///     active: &[true],
+///     decay: &[0.5],
+///     influence: &[3.0],
+///     presynaptic: &[1.0, 10.0],
+///     trace: &mut trace,
+/// });
+/// assert_eq!(trace, [5.0, 34.0]);
+/// ```
+#[derive(Debug)]
+pub struct TraceStep<'a, T> {
+    /// `[rows]`: rows to step.
+    pub active: &'a [bool],
+    /// `[rows, units]`: A_t, shared by the gates.
+    pub decay: &'a [T],
+    /// `[rows, at least gates * units]`: u_t, gate by gate; what a row has beyond `gates * units` is not read.
+    pub influence: &'a [T],
+    /// `[rows, columns]`: z_t.
+    pub presynaptic: &'a [T],
+    /// `[rows, gates, units, columns]`: in E_{t-1}, out E_t.
+    pub trace: &'a mut [T],
+}
+
+/// A streaming step fused with the contraction, equations (1) and (2): the trace is read and written once.
+///
+/// # Panics
+///
+/// [`Level::run`](crate::Level::run) panics if the lengths do not fit each other.
+///
+/// Cost: 5 FLOPs, two reads and two writes per trace element.
+///
+/// ```
+/// use eligibility_kernels::{Level, trace::{TraceStep, TraceStepContract}};
+/// let (mut trace, mut gradient) = ([4.0_f32, 8.0], [1.0, 1.0]);
+/// Level::detect().run(TraceStepContract {
+///     step: TraceStep {
+///         active: &[true],
+///         decay: &[0.5],
+///         influence: &[3.0],
+///         presynaptic: &[1.0, 10.0],
+///         trace: &mut trace,
+///     },
+///     signal: &[2.0],
+///     gradient: &mut gradient,
+/// });
+/// assert_eq!(gradient, [11.0, 69.0]);
+/// ```
+#[derive(Debug)]
+pub struct TraceStepContract<'a, T> {
+    /// Equation (1).
+    pub step: TraceStep<'a, T>,
+    /// `[rows, units]`: l_t, the learning signal times dh/dc.
+    pub signal: &'a [T],
+    /// `[gates, units, columns]`: G, added to in the order of the rows.
+    pub gradient: &'a mut [T],
+}
+
+/// The contraction alone, equation (2): for a learning signal that comes after the traces were stepped.
+///
+/// # Panics
+///
+/// [`Level::run`](crate::Level::run) panics if the lengths do not fit each other.
+///
+/// Cost: 2 FLOPs, two reads and one write per trace element.
+///
+/// ```
+/// use eligibility_kernels::{Level, trace::TraceContract};
+/// let mut gradient = [1.0_f32, 1.0];
+/// Level::detect().run(TraceContract {
+///     active: &[true],
+///     columns: 2,
+///     signal: &[2.0],
+///     trace: &[5.0, 34.0],
+///     gradient: &mut gradient,
+/// });
+/// assert_eq!(gradient, [11.0, 69.0]);
+/// ```
+#[derive(Debug)]
+pub struct TraceContract<'a, T> {
+    /// `[rows]`: rows that contribute.
+    pub active: &'a [bool],
+    /// Presynaptic inputs per unit.
+    pub columns: usize,
+    /// `[rows, units]`: l_t.
+    pub signal: &'a [T],
+    /// `[rows, gates, units, columns]`: E_t.
+    pub trace: &'a [T],
+    /// `[gates, units, columns]`: G, added to in the order of the rows.
+    pub gradient: &'a mut [T],
+}
+
+/// Sizes that follow from the lengths of a step's slices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sizes {
+    pub(crate) gates: usize,
+    pub(crate) units: usize,
+    pub(crate) columns: usize,
+    /// Elements of `influence` per row.
+    pub(crate) influence: usize,
+}
+
+impl Sizes {
+    fn is_empty(self) -> bool {
+        self.gates * self.units * self.columns == 0
+    }
+}
+
+impl<T> TraceStep<'_, T> {
+    /// # Panics
+    ///
+    /// If the lengths do not fit each other.
+    #[track_caller]
+    pub(crate) fn sizes(&self) -> Sizes {
+        let rows = self.active.len();
+        let per_row = |what: &str, length: usize| {
+            assert!(
+                length.checked_rem(rows).unwrap_or(length) == 0,
+                "{what} has {length} elements, which {rows} rows do not divide"
+            );
+            length.checked_div(rows).unwrap_or(0)
+        };
+        let units = per_row("decay", self.decay.len());
+        let columns = per_row("presynaptic", self.presynaptic.len());
+        let trace = per_row("trace", self.trace.len());
+        let influence = per_row("influence", self.influence.len());
+        let gates = trace.checked_div(units * columns).unwrap_or(0);
+        assert!(
+            gates * units * columns == trace,
+            "trace has {trace} elements per row, which is no multiple of {units} units x {columns} columns"
+        );
+        assert!(
+            influence >= gates * units,
+            "influence has {influence} elements per row where {gates} gates x {units} units are needed"
+        );
+        Sizes { gates, units, columns, influence }
+    }
+}
+
+impl<T> TraceStepContract<'_, T> {
+    /// # Panics
+    ///
+    /// If the lengths do not fit each other.
+    #[track_caller]
+    pub(crate) fn sizes(&self) -> Sizes {
+        let sizes = self.step.sizes();
+        let Sizes { gates, units, columns, .. } = sizes;
+        assert!(
+            self.signal.len() == self.step.decay.len(),
+            "signal has {} elements where decay has {}",
+            self.signal.len(),
+            self.step.decay.len()
+        );
+        assert!(
+            self.step.active.is_empty() || self.gradient.len() == gates * units * columns,
+            "gradient has {} elements where {gates} gates x {units} units x {columns} columns are needed",
+            self.gradient.len()
+        );
+        sizes
+    }
+}
+
+impl<T> TraceContract<'_, T> {
+    /// # Panics
+    ///
+    /// If the lengths do not fit each other.
+    #[track_caller]
+    pub(crate) fn sizes(&self) -> Sizes {
+        let (rows, columns, signal) = (self.active.len(), self.columns, self.signal.len());
+        let units = signal.checked_div(rows).unwrap_or(0);
+        assert!(units * rows == signal, "signal has {signal} elements, which {rows} rows do not divide");
+        let gates = self.gradient.len().checked_div(units * columns).unwrap_or(0);
+        assert!(
+            self.trace.len() == rows * self.gradient.len()
+                && gates * units * columns * rows == self.trace.len(),
+            "trace has {} and gradient {} elements for {rows} rows of gates x {units} units x {columns} columns",
+            self.trace.len(),
+            self.gradient.len()
+        );
+        Sizes { gates, units, columns, influence: 0 }
+    }
+}
+
+impl<T: Real> Kernel<T> for TraceStep<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Lanes<Element = T>>(self, token: V::Token) {
+        let sizes = self.sizes();
+        if sizes.is_empty() {
+            return;
+        }
+        let flush = V::splat(token, T::TRACE_FLUSH);
+        for_each_row(self, sizes, |_, decay, influence, presynaptic, trace| {
+            let traces = trace.chunks_exact_mut(sizes.units * sizes.columns);
+            for (trace, influence) in traces.zip(influence.chunks_exact(sizes.units)) {
+                let units = trace.chunks_exact_mut(sizes.columns).zip(decay).zip(influence);
+                for ((trace, &decay), &influence) in units {
+                    let (decay, influence) = (V::splat(token, decay), V::splat(token, influence));
+                    let mut elements = trace.chunks_exact_mut(V::WIDTH);
+                    let mut inputs = presynaptic.chunks_exact(V::WIDTH);
+                    for (e, z) in elements.by_ref().zip(inputs.by_ref()) {
+                        step(decay, V::load(token, e), influence, V::load(token, z), flush).store(e);
+                    }
+                    let (e, z) = (elements.into_remainder(), inputs.remainder());
+                    if !e.is_empty() {
+                        let (trace, input) = (V::load_head(token, e), V::load_head(token, z));
+                        step(decay, trace, influence, input, flush).store_head(e);
+                    }
+                }
+            }
+        });
+    }
+}
+
+impl<T: Real> Kernel<T> for TraceStepContract<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Lanes<Element = T>>(self, token: V::Token) {
+        let sizes = self.sizes();
+        if sizes.is_empty() {
+            return;
+        }
+        let Self { step: op, signal, gradient } = self;
+        let flush = V::splat(token, T::TRACE_FLUSH);
+        let gate = sizes.units * sizes.columns;
+        for_each_row(op, sizes, |row, decay, influence, presynaptic, trace| {
+            let signal = &signal[row * sizes.units..][..sizes.units];
+            let gates = trace.chunks_exact_mut(gate).zip(gradient.chunks_exact_mut(gate));
+            for ((trace, gradient), influence) in gates.zip(influence.chunks_exact(sizes.units)) {
+                let units =
+                    trace.chunks_exact_mut(sizes.columns).zip(gradient.chunks_exact_mut(sizes.columns));
+                for ((((trace, gradient), &decay), &influence), &signal) in
+                    units.zip(decay).zip(influence).zip(signal)
+                {
+                    let (decay, influence) = (V::splat(token, decay), V::splat(token, influence));
+                    let signal = V::splat(token, signal);
+                    let mut elements = trace.chunks_exact_mut(V::WIDTH);
+                    let mut sums = gradient.chunks_exact_mut(V::WIDTH);
+                    let mut inputs = presynaptic.chunks_exact(V::WIDTH);
+                    for ((e, sum), z) in elements.by_ref().zip(sums.by_ref()).zip(inputs.by_ref()) {
+                        let next = step(decay, V::load(token, e), influence, V::load(token, z), flush);
+                        next.store(e);
+                        signal.mul_add(next, V::load(token, sum)).store(sum);
+                    }
+                    let (e, sum, z) = (elements.into_remainder(), sums.into_remainder(), inputs.remainder());
+                    if !e.is_empty() {
+                        let (trace, input) = (V::load_head(token, e), V::load_head(token, z));
+                        let next = step(decay, trace, influence, input, flush);
+                        next.store_head(e);
+                        signal.mul_add(next, V::load_head(token, sum)).store_head(sum);
+                    }
+                }
+            }
+        });
+    }
+}
+
+impl<T: Real> Kernel<T> for TraceContract<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Lanes<Element = T>>(self, token: V::Token) {
+        let sizes = self.sizes();
+        if sizes.is_empty() {
+            return;
+        }
+        let rows = self.active.iter().zip(self.signal.chunks_exact(sizes.units));
+        for ((&active, signal), trace) in rows.zip(self.trace.chunks_exact(self.gradient.len())) {
+            if !active {
+                continue;
+            }
+            let blocks = trace.chunks_exact(sizes.columns).zip(self.gradient.chunks_exact_mut(sizes.columns));
+            for ((trace, gradient), &signal) in blocks.zip(signal.iter().cycle()) {
+                let signal = V::splat(token, signal);
+                let mut sums = gradient.chunks_exact_mut(V::WIDTH);
+                let mut elements = trace.chunks_exact(V::WIDTH);
+                for (sum, e) in sums.by_ref().zip(elements.by_ref()) {
+                    signal.mul_add(V::load(token, e), V::load(token, sum)).store(sum);
+                }
+                let (sum, e) = (sums.into_remainder(), elements.remainder());
+                if !e.is_empty() {
+                    signal.mul_add(V::load_head(token, e), V::load_head(token, sum)).store_head(sum);
+                }
+            }
+        }
+    }
+}
+
+/// (1) for one vector, with the flush to zero.
+#[inline(always)]
+fn step<V: Lanes>(decay: V, trace: V, influence: V, presynaptic: V, flush: V) -> V {
+    let next = influence.mul_add(presynaptic, decay * trace);
+    // `next - next` is the zero at hand: small is finite, and NaN is not small.
+    next.abs().less_select(flush, next - next, next)
+}
+
+/// Calls `body(row, decay, influence, presynaptic, trace)` for the active rows.
+#[inline(always)]
+fn for_each_row<T>(
+    op: TraceStep<'_, T>,
+    sizes: Sizes,
+    mut body: impl FnMut(usize, &[T], &[T], &[T], &mut [T]),
+) {
+    let rows = (op.active.iter())
+        .zip(op.decay.chunks_exact(sizes.units))
+        .zip(op.influence.chunks_exact(sizes.influence))
+        .zip(op.presynaptic.chunks_exact(sizes.columns))
+        .zip(op.trace.chunks_exact_mut(sizes.gates * sizes.units * sizes.columns))
+        .enumerate();
+    for (row, ((((&active, decay), influence), presynaptic), trace)) in rows {
+        if active {
+            body(row, decay, &influence[..sizes.gates * sizes.units], presynaptic, trace);
+        }
+    }
+}
