@@ -42,6 +42,9 @@ pub trait Lanes:
     /// Magnitude.
     #[must_use]
     fn abs(self) -> Self;
+    /// Square root; NaN below zero.
+    #[must_use]
+    fn sqrt(self) -> Self;
     /// The smaller of the two; `self` where `self` is NaN.
     #[must_use]
     fn min_keep_nan(self, bound: Self) -> Self {

@@ -9,6 +9,7 @@ pub mod real;
 #[cfg(feature = "std")]
 pub mod reference;
 pub mod trace;
+pub mod update;
 
 pub use level::{Kernel, LEVEL_VARIABLE, Level, LevelError};
 pub use real::Real;

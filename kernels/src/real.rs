@@ -65,6 +65,8 @@ pub trait Real:
     /// Polynomial coefficients and range limits of the activations.
     const COEFFICIENTS: Coefficients<Self>;
 
+    /// 64 aligned bytes of elements, for buffers whose rows start on a cache line.
+    type CacheLine: Pod + Debug + PartialEq + Send + Sync;
     /// Vectors of the portable level.
     type Portable: Lanes<Element = Self, Token = ()>;
     /// Vectors of the AVX2 + FMA level.
@@ -93,6 +95,7 @@ impl Real for f32 {
     const NAME: &'static str = "f32";
     const COEFFICIENTS: Coefficients<Self> = Coefficients::F32;
 
+    type CacheLine = wide::f32x16;
     type Portable = crate::lanes::portable::F32;
     #[cfg(target_arch = "x86_64")]
     type Avx2 = fearless_simd::f32x8<fearless_simd::x86::Avx2>;
@@ -125,6 +128,7 @@ impl Real for f64 {
     const NAME: &'static str = "f64";
     const COEFFICIENTS: Coefficients<Self> = Coefficients::F64;
 
+    type CacheLine = wide::f64x8;
     type Portable = crate::lanes::portable::F64;
     #[cfg(target_arch = "x86_64")]
     type Avx2 = fearless_simd::f64x4<fearless_simd::x86::Avx2>;

@@ -6,6 +6,7 @@
 use crate::lstm_gates::{GATES, LstmGates, LstmGatesBackward, OutputNonlinearity};
 use crate::real::Real;
 use crate::trace::{TraceContract, TraceStep, TraceStepContract};
+use crate::update::{Adam, RmsProp, Sgd};
 
 /// `1 / (1 + exp(-x))`.
 #[must_use]
@@ -88,4 +89,33 @@ pub fn trace_step_contract<T: Real>(op: TraceStepContract<'_, T>) {
     let TraceStep { active, decay, influence, presynaptic, trace } = op.step;
     trace_step(TraceStep { active, decay, influence, presynaptic, trace: &mut *trace });
     trace_contract(TraceContract { active, columns, signal: op.signal, trace, gradient: op.gradient });
+}
+
+/// Twin of [`Sgd`].
+pub fn sgd<T: Real>(op: Sgd<'_, T>) {
+    for (w, g) in op.parameters.iter_mut().zip(op.gradient) {
+        *w = T::from_f64(w.to_f64() - op.rate.to_f64() * g.to_f64());
+    }
+}
+
+/// Twin of [`RmsProp`].
+pub fn rms_prop<T: Real>(op: RmsProp<'_, T>) {
+    for ((w, g), v) in op.parameters.iter_mut().zip(op.gradient).zip(op.square) {
+        let (rho, g) = (op.decay.to_f64(), g.to_f64());
+        let square = rho * v.to_f64() + (1.0 - rho) * g * g;
+        *v = T::from_f64(square);
+        *w = T::from_f64(w.to_f64() - op.rate.to_f64() * g / (square.sqrt() + op.epsilon.to_f64()));
+    }
+}
+
+/// Twin of [`Adam`].
+pub fn adam<T: Real>(op: Adam<'_, T>) {
+    let averages = op.mean.iter_mut().zip(op.square);
+    for ((w, g), (m, v)) in op.parameters.iter_mut().zip(op.gradient).zip(averages) {
+        let ([b1, b2], g) = (op.decays.map(T::to_f64), g.to_f64());
+        let (mean, square) = (b1 * m.to_f64() + (1.0 - b1) * g, b2 * v.to_f64() + (1.0 - b2) * g * g);
+        (*m, *v) = (T::from_f64(mean), T::from_f64(square));
+        let root = (square * op.correction.to_f64()).sqrt();
+        *w = T::from_f64(w.to_f64() - op.rate.to_f64() * mean / (root + op.epsilon.to_f64()));
+    }
 }

@@ -49,6 +49,10 @@ macro_rules! portable {
                 <$vector>::abs(self)
             }
             #[inline(always)]
+            fn sqrt(self) -> Self {
+                <$vector>::sqrt(self)
+            }
+            #[inline(always)]
             fn copy_sign(self, sign: Self) -> Self {
                 let sign_bit = <$vector>::splat(-0.0);
                 sign_bit.bitselect(sign, self)

@@ -35,6 +35,10 @@ macro_rules! selected {
                 SimdBase::abs(self)
             }
             #[inline(always)]
+            fn sqrt(self) -> Self {
+                SimdFloat::sqrt(self)
+            }
+            #[inline(always)]
             fn copy_sign(self, sign: Self) -> Self {
                 self.copysign(sign)
             }

@@ -1,0 +1,97 @@
+//! The affine maps: matrix products of row-major matrices, by `faer`. The only file that names it.
+//!
+//! ```text
+//! (1) C = A B^T        gates of a batch: rows of presynaptic activity times rows of weights
+//! (2) C = A B          back through the weights
+//! (3) C += A^T B       gradient: the sum of outer products over rows
+//! ```
+
+use eligibility_kernels::Real;
+use faer::linalg::matmul::matmul;
+use faer::traits::ComplexField;
+use faer::{Accum, MatMut, MatRef, Par};
+
+/// The element types of networks: `f32` and `f64` (sealed through [`Real`]).
+pub trait Scalar: Real + ComplexField {}
+
+impl Scalar for f32 {}
+impl Scalar for f64 {}
+
+/// A row-major matrix in a slice: row `r` is `data[r * stride..][..columns]`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rect<D> {
+    pub(crate) data: D,
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+    pub(crate) stride: usize,
+}
+
+impl<D> Rect<D> {
+    /// Rows without padding.
+    pub(crate) fn dense(data: D, rows: usize, columns: usize) -> Self {
+        Self { data, rows, columns, stride: columns }
+    }
+    /// Rows at a stride.
+    pub(crate) fn padded(data: D, rows: usize, columns: usize, stride: usize) -> Self {
+        Self { data, rows, columns, stride }
+    }
+}
+
+fn view<'a, T>(m: Rect<&'a [T]>) -> MatRef<'a, T> {
+    MatRef::from_row_major_slice_with_stride(m.data, m.rows, m.columns, m.stride)
+}
+
+/// The transpose, which is column-major: what `faer` prefers to write.
+fn transposed_mut<'a, T>(m: Rect<&'a mut [T]>) -> MatMut<'a, T> {
+    MatMut::from_column_major_slice_with_stride_mut(m.data, m.columns, m.rows, m.stride)
+}
+
+/// (1) `c = a b^T`, or `c += a b^T`.
+pub(crate) fn times_transposed<T: Scalar>(c: Rect<&mut [T]>, beta: Beta, a: Rect<&[T]>, b: Rect<&[T]>) {
+    matmul(transposed_mut(c), beta.into(), view(b), view(a).transpose(), T::ONE, Par::Seq);
+}
+
+/// (2) `c = a b`, or `c += a b`.
+pub(crate) fn times<T: Scalar>(c: Rect<&mut [T]>, beta: Beta, a: Rect<&[T]>, b: Rect<&[T]>) {
+    matmul(transposed_mut(c), beta.into(), view(b).transpose(), view(a).transpose(), T::ONE, Par::Seq);
+}
+
+/// (3) `c += a^T b`.
+pub(crate) fn add_transposed_times<T: Scalar>(c: Rect<&mut [T]>, a: Rect<&[T]>, b: Rect<&[T]>) {
+    matmul(transposed_mut(c), Accum::Add, view(b).transpose(), view(a), T::ONE, Par::Seq);
+}
+
+/// What happens to the old content of the result.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Beta {
+    Replace,
+    Add,
+}
+
+impl From<Beta> for Accum {
+    fn from(beta: Beta) -> Self {
+        match beta {
+            Beta::Replace => Accum::Replace,
+            Beta::Add => Accum::Add,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn products_follow_their_equations() {
+        let a = [1.0, 2.0, 9.0, 3.0, 4.0, 9.0]; // 2 x 2 at stride 3
+        let b = [5.0, 6.0, 7.0, 8.0];
+        let (a, b) = (Rect::padded(&a[..], 2, 2, 3), Rect::dense(&b[..], 2, 2));
+        let mut c = [1.0; 4];
+        times_transposed(Rect::dense(&mut c[..], 2, 2), Beta::Replace, a, b);
+        assert_eq!(c, [17.0, 23.0, 39.0, 53.0]);
+        times(Rect::dense(&mut c[..], 2, 2), Beta::Replace, a, b);
+        assert_eq!(c, [19.0, 22.0, 43.0, 50.0]);
+        add_transposed_times(Rect::dense(&mut c[..], 2, 2), a, b);
+        assert_eq!(c, [19.0 + 26.0, 22.0 + 30.0, 43.0 + 38.0, 50.0 + 44.0]);
+    }
+}

@@ -1,0 +1,59 @@
+//! Storage: a vector of elements that starts on a cache line.
+
+use std::ops::{Deref, DerefMut};
+
+use bytemuck::Zeroable;
+use eligibility_kernels::Real;
+
+/// Elements of `T` in one 64-byte cache line.
+pub(crate) const fn per_line<T>() -> usize {
+    64 / size_of::<T>()
+}
+
+/// `columns` rounded up to whole cache lines: the stride at which rows of a padded matrix lie.
+pub(crate) const fn padded<T>(columns: usize) -> usize {
+    columns.next_multiple_of(per_line::<T>())
+}
+
+/// A fixed number of elements whose first lies on a cache line, zero at construction.
+///
+/// A slice in all other respects; `Clone`, comparable, no interior mutability.
+///
+/// ```
+/// let mut buffer = eligibility::Buffer::<f32>::zeros(3);
+/// buffer[1] = 2.0;
+/// assert_eq!(&buffer[..], [0.0, 2.0, 0.0]);
+/// assert_eq!(buffer.as_ptr() as usize % 64, 0);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Buffer<T: Real> {
+    lines: Vec<T::CacheLine>,
+    length: usize,
+}
+
+impl<T: Real> Buffer<T> {
+    /// `length` zeros.
+    #[must_use]
+    pub fn zeros(length: usize) -> Self {
+        Self { lines: vec![T::CacheLine::zeroed(); length.div_ceil(per_line::<T>())], length }
+    }
+}
+
+impl<T: Real> Deref for Buffer<T> {
+    type Target = [T];
+    fn deref(&self) -> &[T] {
+        &bytemuck::cast_slice(&self.lines)[..self.length]
+    }
+}
+
+impl<T: Real> DerefMut for Buffer<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        &mut bytemuck::cast_slice_mut(&mut self.lines)[..self.length]
+    }
+}
+
+impl<T: Real> PartialEq for Buffer<T> {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}

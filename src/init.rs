@@ -1,0 +1,87 @@
+//! Initialisation: the only file that draws random numbers.
+//!
+//! ```text
+//! (1) every weight and bias ~ U(-1/sqrt(hidden), 1/sqrt(hidden))
+//! (2) forget-gate biases are then raised by a fixed offset (Hoyer et al. 2022: +1.8)
+//! ```
+//!
+//! (1) is `PyTorch`'s law, which fits the paper's remark that the biases were drawn like the weights.
+
+use rand::Rng;
+use rand_distr::{Distribution, Uniform};
+
+use crate::affine::Scalar;
+use crate::buffer::Buffer;
+use crate::error::{Error, check_setting};
+use crate::feedback::Feedback;
+use crate::layout::{Block, Gate};
+use crate::lstm::Lstm;
+use crate::network::Network;
+use crate::readout::Readout;
+
+/// How a network's weights are drawn.
+///
+/// ```
+/// use eligibility::{Init, Loss, Lstm, Network, Readout};
+/// use rand::{SeedableRng, rngs::StdRng};
+/// let init = Init { forget_bias_offset: 1.8 };
+/// let (lstm, readout) = (Lstm::new(4, 32)?, Readout::new(2, Loss::CrossEntropy)?);
+/// let network: Network<f32> = init.network(lstm, readout, &mut StdRng::seed_from_u64(1))?;
+/// # assert!(network.parameters().iter().any(|&w| w != 0.0));
+/// # Ok::<(), eligibility::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Init {
+    /// Added to the forget gate's biases after they were drawn like all others.
+    pub forget_bias_offset: f64,
+}
+
+impl Init {
+    /// Draws a network. The same generator state gives the same weights for `f32` and `f64`, up to rounding.
+    ///
+    /// # Errors
+    ///
+    /// If the offset is not finite or the sizes are too large.
+    pub fn network<T: Scalar>(
+        &self,
+        lstm: Lstm,
+        readout: Readout,
+        rng: &mut (impl Rng + ?Sized),
+    ) -> Result<Network<T>, Error> {
+        check_setting("forget bias offset", "finite", self.forget_bias_offset, |_| true)?;
+        let mut network = Network::zeros(lstm, readout)?;
+        let layout = *network.layout();
+        let law = law(lstm.hidden());
+        for block in [layout.lstm(), layout.readout()] {
+            draw(block, network.parameters_mut(), law, rng);
+        }
+        let bias = layout.lstm().columns() - 1;
+        for row in layout.gate_rows(Gate::Forget) {
+            let index = layout.lstm().index(row, bias);
+            network.parameters_mut()[index] += T::from_f64(self.forget_bias_offset);
+        }
+        Ok(network)
+    }
+}
+
+impl<T: Scalar> Feedback<T> {
+    /// A fixed feedback matrix, drawn from the law of the network's weights (Hoyer et al. 2022).
+    pub fn random(network: &Network<T>, rng: &mut (impl Rng + ?Sized)) -> Self {
+        let (outputs, hidden) = (network.readout().output(), network.lstm().hidden());
+        let law = law(hidden);
+        let mut matrix = Buffer::zeros(outputs * hidden);
+        matrix.fill_with(|| T::from_f64(law.sample(rng)));
+        Self::Random(matrix)
+    }
+}
+
+fn law(hidden: usize) -> Uniform<f64> {
+    let bound = 1.0 / (hidden as f64).sqrt();
+    Uniform::new(-bound, bound).expect("a hidden size is at least 1, so the bounds are finite and ordered")
+}
+
+fn draw<T: Scalar>(block: Block, flat: &mut [T], law: Uniform<f64>, rng: &mut (impl Rng + ?Sized)) {
+    for row in flat[block.range()].chunks_exact_mut(block.stride()) {
+        row[..block.columns()].fill_with(|| T::from_f64(law.sample(rng)));
+    }
+}

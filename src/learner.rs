@@ -1,0 +1,124 @@
+//! Learners: what turns sequences into a gradient. A learner owns traces or tapes, never weights.
+//!
+//! | learner | gradient | memory grows with steps |
+//! |---|---|---|
+//! | [`Eprop`], streaming | approximate: drops the paths through h_{t-1} | no |
+//! | [`Eprop`], whole sequence | the same as streaming, up to rounding | yes |
+//! | [`EpropStream`] | the same, step by step | no |
+//! | [`Bptt`] | exact | yes |
+//!
+//! The loss is the mean over batch rows of the sum over a row's targets.
+
+use crate::affine::Scalar;
+use crate::error::Error;
+use crate::network::Network;
+use crate::readout::Score;
+use crate::sequences::{Rows, Sequences};
+
+mod bptt;
+mod eprop;
+mod evaluator;
+mod forward;
+mod output;
+mod stream;
+mod tape;
+mod traces;
+
+pub use bptt::Bptt;
+pub use eprop::{Eprop, EpropOptions, Schedule};
+pub use evaluator::Evaluator;
+pub use stream::EpropStream;
+
+/// A rule that turns a batch of sequences into a gradient: a training loop reads the same with any.
+///
+/// ```
+/// use eligibility::{Bptt, Eprop, EpropOptions, Learner, Network, Optimizer, Sequences, Sgd};
+/// # use eligibility::{Init, Loss, Lstm, Readout, Targets};
+/// # use rand::{SeedableRng, rngs::StdRng};
+/// fn train(
+///     network: &mut Network<f32>,
+///     learner: &mut dyn Learner<f32>,
+///     optimizer: &mut dyn Optimizer<f32>,
+///     batches: &[Sequences<'_, f32>],
+/// ) -> Result<f64, eligibility::Error> {
+///     let mut gradient = network.zero_gradient();
+///     let mut loss = f64::NAN;
+///     for batch in batches {
+///         loss = learner.gradient(network, batch, &mut gradient)?.mean_loss();
+///         optimizer.update(network.parameters_mut(), &gradient)?;
+///     }
+///     Ok(loss)
+/// }
+/// # let mut network: Network<f32> = Init::default().network(
+/// #     Lstm::new(1, 4)?, Readout::new(2, Loss::CrossEntropy)?, &mut StdRng::seed_from_u64(1))?;
+/// # let inputs = [0.5, -0.5, 1.0];
+/// # let batches = [Sequences::new(3, 1, &inputs, Targets::LastClass(&[1]))?];
+/// let mut eprop = Eprop::new(&network, 1, EpropOptions::default())?;
+/// let mut bptt = Bptt::new(&network, 1, 3)?;
+/// let mut sgd = Sgd::new(&network, 0.1)?;
+/// train(&mut network, &mut eprop, &mut sgd, &batches)?;
+/// train(&mut network, &mut bptt, &mut sgd, &batches)?;
+/// # Ok::<(), eligibility::Error>(())
+/// ```
+pub trait Learner<T: Scalar> {
+    /// Overwrites `gradient` with the gradient of the mean loss over the batch, and returns the score of the outputs
+    /// on the way.
+    ///
+    /// `gradient` has the shape of the network's parameters ([`Network::zero_gradient`]).
+    ///
+    /// # Errors
+    ///
+    /// If the network, the batch or the gradient does not have the sizes the learner was made for, or the targets do
+    /// not go with the loss. Nothing was changed then.
+    fn gradient(
+        &mut self,
+        network: &Network<T>,
+        sequences: &Sequences<'_, T>,
+        gradient: &mut [T],
+    ) -> Result<Score, Error>;
+}
+
+/// Batch rows that are processed together. Fixed, so that the order of summation, and with it every bit of the
+/// result, is the same for any number of threads.
+const SHARD_ROWS: usize = 16;
+
+/// The rows of each shard of a batch.
+fn shards(batch: usize) -> impl Iterator<Item = Rows> {
+    (0..batch).step_by(SHARD_ROWS).map(move |start| Rows { start, count: SHARD_ROWS.min(batch - start) })
+}
+
+/// Work below which a batch is not worth waking threads for, in weights times rows times steps (about a millisecond).
+#[cfg(feature = "rayon")]
+const PARALLEL_WORK: usize = 1 << 24;
+
+/// Runs `body` on every shard, on several threads if the work is worth it, and adds up the scores in order.
+fn for_each_shard<S: Send>(shards: &mut [S], work: usize, body: impl Fn(&mut S) -> Score + Sync) -> Score {
+    let _ = work;
+    #[cfg(feature = "rayon")]
+    if shards.len() > 1 && work >= PARALLEL_WORK {
+        use rayon::prelude::*;
+        let scores: Vec<Score> = shards.par_iter_mut().map(&body).collect();
+        return total(scores.into_iter());
+    }
+    total(shards.iter_mut().map(body))
+}
+
+fn total(scores: impl Iterator<Item = Score>) -> Score {
+    scores.fold(Score::default(), |mut total, score| {
+        total.add(&score);
+        total
+    })
+}
+
+/// `sum[i] = parts[0][i] + parts[1][i] + ...`, in this order.
+fn add_in_order<'a, T: Scalar>(sum: &mut [T], parts: impl Iterator<Item = &'a [T]>) {
+    for (index, part) in parts.enumerate() {
+        if index == 0 {
+            sum.copy_from_slice(part);
+        } else {
+            for (sum, &term) in sum.iter_mut().zip(part) {
+                *sum += term;
+            }
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! A batch of rows going forward one step: presynaptic activity, affine map, gates. Every learner is built on it.
+//!
+//! ```text
+//! (1) presynaptic = [x_t; h_{t-1}; 1]
+//! (2) z = W presynaptic
+//! (3) gates: z, c_{t-1} -> c_t, h_t and the local factors
+//! ```
+//!
+//! A reset is `h_{t-1} = c_{t-1} = 0` in (1) and (3) and dc_t/dc_{t-1} = 0 in the factors: with that, traces and tapes
+//! need no other word about it.
+
+use eligibility_kernels::Level;
+use eligibility_kernels::lstm_gates::{GATES, LstmGates};
+
+use crate::affine::{Beta, Rect, Scalar, times_transposed};
+use crate::buffer::Buffer;
+use crate::error::{Error, checked_product};
+use crate::lstm::LstmState;
+use crate::network::Shape;
+use crate::sequences::{Rows, Sequences};
+
+/// State and scratch of some batch rows.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Forward<T: Scalar> {
+    shape: Shape,
+    pub(crate) state: LstmState<T>,
+    /// `[rows, 4, hidden]`
+    preactivation: Buffer<T>,
+    /// `[rows]`: rows whose sequence has not ended.
+    pub(crate) active: Vec<bool>,
+}
+
+/// What steps leave behind for learning: presynaptic activity and local factors, `steps` of them.
+///
+/// Streaming keeps one step and overwrites it; a tape keeps all.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Factors<T: Scalar> {
+    steps: usize,
+    /// `[steps, rows, stride]`
+    pub(crate) presynaptic: Buffer<T>,
+    /// `[steps, rows, 4, hidden]`
+    pub(crate) influence: Buffer<T>,
+    /// `[steps, rows, hidden]`
+    pub(crate) forget_gate: Buffer<T>,
+    /// `[steps, rows, hidden]`
+    pub(crate) dhidden_dcell: Buffer<T>,
+}
+
+/// One step of [`Factors`].
+#[derive(Debug)]
+pub(crate) struct StepFactors<'a, T> {
+    pub(crate) presynaptic: &'a mut [T],
+    pub(crate) influence: &'a mut [T],
+    pub(crate) forget_gate: &'a mut [T],
+    pub(crate) dhidden_dcell: &'a mut [T],
+}
+
+impl<T: Scalar> Factors<T> {
+    pub(crate) fn zeros(shape: &Shape, rows: usize, steps: usize) -> Result<Self, Error> {
+        let hidden = shape.lstm.hidden();
+        let zeros =
+            |per_row| checked_product("the learner's memory", &[steps, rows, per_row]).map(Buffer::zeros);
+        Ok(Self {
+            steps,
+            presynaptic: zeros(shape.layout.lstm().stride())?,
+            influence: zeros(GATES * hidden)?,
+            forget_gate: zeros(hidden)?,
+            dhidden_dcell: zeros(hidden)?,
+        })
+    }
+    pub(crate) fn at(&mut self, step: usize) -> StepFactors<'_, T> {
+        let steps = self.steps;
+        let part = |buffer: &'_ mut Buffer<T>| {
+            let per_step = buffer.len() / steps;
+            step * per_step..(step + 1) * per_step
+        };
+        let (p, i) = (part(&mut self.presynaptic), part(&mut self.influence));
+        let (f, d) = (part(&mut self.forget_gate), part(&mut self.dhidden_dcell));
+        StepFactors {
+            presynaptic: &mut self.presynaptic[p],
+            influence: &mut self.influence[i],
+            forget_gate: &mut self.forget_gate[f],
+            dhidden_dcell: &mut self.dhidden_dcell[d],
+        }
+    }
+}
+
+impl<T: Scalar> StepFactors<'_, T> {
+    /// Makes the rows that are not active contribute nothing.
+    pub(crate) fn clear_inactive(&mut self, active: &[bool]) {
+        let rows = active.len();
+        for buffer in
+            [&mut *self.presynaptic, &mut *self.influence, &mut *self.forget_gate, &mut *self.dhidden_dcell]
+        {
+            let per_row = buffer.len() / rows;
+            for (row, _) in buffer.chunks_exact_mut(per_row).zip(active).filter(|(_, active)| !**active) {
+                row.fill(T::ZERO);
+            }
+        }
+    }
+}
+
+impl<T: Scalar> Forward<T> {
+    pub(crate) fn zeros(shape: Shape, rows: usize) -> Result<Self, Error> {
+        let preactivation = checked_product("the learner's memory", &[rows, GATES, shape.lstm.hidden()])?;
+        Ok(Self {
+            shape,
+            state: LstmState::zeros(&shape.lstm, rows),
+            preactivation: Buffer::zeros(preactivation),
+            active: vec![true; rows],
+        })
+    }
+
+    pub(crate) fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    /// Sets the state from which the rows of `sequences` start.
+    pub(crate) fn start(&mut self, sequences: &Sequences<'_, T>, rows: Rows) {
+        match sequences.initial() {
+            None => {
+                self.state.cell.fill(T::ZERO);
+                self.state.hidden.fill(T::ZERO);
+            }
+            Some(initial) => {
+                let hidden = self.shape.lstm.hidden();
+                let range = rows.start * hidden..(rows.start + rows.count) * hidden;
+                self.state.cell.copy_from_slice(&initial.cell[range.clone()]);
+                self.state.hidden.copy_from_slice(&initial.hidden[range]);
+            }
+        }
+    }
+
+    /// Marks the rows that are still running at `step`.
+    pub(crate) fn activate(&mut self, sequences: &Sequences<'_, T>, rows: Rows, step: usize) {
+        for (row, active) in self.active.iter_mut().enumerate() {
+            *active = step < sequences.length(rows.start + row);
+        }
+    }
+
+    /// One step of the active rows; the others keep their state and factors.
+    ///
+    /// `input` is `[rows, input]`, `is_first` is `[rows]`.
+    pub(crate) fn step(
+        &mut self,
+        level: Level,
+        parameters: &[T],
+        input: &[T],
+        is_first: Option<&[bool]>,
+        factors: &mut StepFactors<'_, T>,
+    ) {
+        let (inputs, hidden) = (self.shape.lstm.input(), self.shape.lstm.hidden());
+        let block = self.shape.layout.lstm();
+        let resets = |row: usize| is_first.is_some_and(|mask| mask[row]);
+        let LstmState { cell, hidden: hidden_state } = &mut self.state;
+        let rows = self.active.len();
+        for row in (0..rows).filter(|&row| self.active[row]) {
+            let state = row * hidden..(row + 1) * hidden;
+            if resets(row) {
+                cell[state.clone()].fill(T::ZERO);
+                hidden_state[state.clone()].fill(T::ZERO);
+            }
+            // (1)
+            let presynaptic = &mut factors.presynaptic[row * block.stride()..];
+            presynaptic[..inputs].copy_from_slice(&input[row * inputs..(row + 1) * inputs]);
+            presynaptic[inputs..inputs + hidden].copy_from_slice(&hidden_state[state]);
+            presynaptic[inputs + hidden] = T::ONE;
+        }
+        // (2)
+        let presynaptic = Rect::padded(&*factors.presynaptic, rows, block.columns(), block.stride());
+        let preactivation = Rect::dense(&mut self.preactivation[..], rows, GATES * hidden);
+        times_transposed(preactivation, Beta::Replace, presynaptic, block.matrix(parameters));
+        // (3)
+        level.run(LstmGates {
+            output_nonlinearity: self.shape.lstm.output_nonlinearity(),
+            active: &self.active,
+            preactivation: &self.preactivation,
+            cell,
+            hidden: hidden_state,
+            influence: &mut *factors.influence,
+            forget_gate: &mut *factors.forget_gate,
+            dhidden_dcell: &mut *factors.dhidden_dcell,
+        });
+        for row in (0..rows).filter(|&row| self.active[row] && resets(row)) {
+            factors.forget_gate[row * hidden..(row + 1) * hidden].fill(T::ZERO);
+        }
+    }
+}

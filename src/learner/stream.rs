@@ -1,0 +1,172 @@
+//! E-prop step by step: feed an input, get the output, learn if there is something to learn. No sequence in sight.
+
+use eligibility_kernels::Level;
+
+use crate::affine::Scalar;
+use crate::error::{Error, check_nonempty, check_size};
+use crate::feedback::Feedback;
+use crate::learner::EpropOptions;
+use crate::learner::traces::TraceRows;
+use crate::lstm::LstmState;
+use crate::network::{Network, Shape};
+use crate::readout::{Loss, Score, Target};
+
+/// The step-by-step face of streaming e-prop, for `rows` parallel streams (usually one).
+///
+/// State and traces are carried until a reset; weights may change between any two calls. Memory never grows, and no
+/// call allocates.
+///
+/// Gradient: approximate, drops the paths through h_{t-1}; after a change of the weights the traces still hold the
+/// influence of the old ones, as in every online rule.
+///
+/// ```
+/// use eligibility::{EpropOptions, EpropStream, Init, Loss, Lstm, Network, Optimizer, Readout, Sgd, Target};
+/// use rand::{SeedableRng, rngs::StdRng};
+/// let mut rng = StdRng::seed_from_u64(1);
+/// let mut network: Network<f32> =
+///     Init::default().network(Lstm::new(1, 8)?, Readout::new(1, Loss::SquaredError)?, &mut rng)?;
+/// let mut stream = EpropStream::new(&network, 1, EpropOptions::default())?;
+/// let mut sgd = Sgd::new(&network, 0.01)?;
+/// let mut gradient = network.zero_gradient();
+/// for t in 0..100 {
+///     let x = (0.1 * t as f32).sin();
+///     let next = (0.1 * (t + 1) as f32).sin();
+///     let output = stream.step(&network, &[x], &[t == 0])?[0]; // x starts an episode only at t = 0
+///     assert!(output.is_finite());
+///     gradient.fill(0.0);
+///     stream.learn(&network, &[Target::Values(&[next])], &mut gradient)?;
+///     sgd.update(network.parameters_mut(), &gradient)?;
+/// }
+/// # Ok::<(), eligibility::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct EpropStream<T: Scalar> {
+    shape: Shape,
+    feedback: Feedback<T>,
+    level: Level,
+    traces: TraceRows<T>,
+    started: bool,
+}
+
+impl<T: Scalar> EpropStream<T> {
+    /// For networks of this network's sizes and `rows` parallel streams. The schedule of `options` is not used: a
+    /// stream is streaming.
+    ///
+    /// # Errors
+    ///
+    /// As [`Eprop::new`](crate::Eprop::new).
+    pub fn new(network: &Network<T>, rows: usize, options: EpropOptions<T>) -> Result<Self, Error> {
+        check_nonempty("number of streams", rows)?;
+        let shape = network.shape();
+        options.feedback.check(&shape)?;
+        let level = options.level.map_or_else(Level::from_env, Ok)?;
+        let traces = TraceRows::zeros(shape, rows)?;
+        Ok(Self { shape, feedback: options.feedback, level, traces, started: false })
+    }
+
+    /// Takes x_t `[rows, input]` and returns y_t `[rows, output]` (before the softmax, if that is the loss).
+    ///
+    /// `is_first` `[rows]`: x_t starts a new episode of that stream, so its state and traces are zeroed before it.
+    ///
+    /// # Errors
+    ///
+    /// If a size is wrong; nothing was changed then.
+    pub fn step(&mut self, network: &Network<T>, input: &[T], is_first: &[bool]) -> Result<&[T], Error> {
+        network.check_same_shape(&self.shape)?;
+        let rows = self.traces.forward.active.len();
+        check_size("input", rows * self.shape.lstm.input(), input.len())?;
+        check_size("is_first", rows, is_first.len())?;
+        self.traces.settle(self.level);
+        self.traces.step(self.level, network.parameters(), input, Some(is_first));
+        let hidden = &self.traces.forward.state.hidden;
+        self.traces.output.forward(network.parameters(), hidden);
+        self.started = true;
+        Ok(&self.traces.output.output)
+    }
+
+    /// *Adds* the gradient of the loss at the last step to `gradient`: the mean over the streams.
+    ///
+    /// `targets` is `[rows]`. May be called not at all, once or several times after a step.
+    ///
+    /// # Errors
+    ///
+    /// If a size is wrong, a class is out of range, the kind of target does not go with the loss, or there was no
+    /// step yet; nothing was changed then.
+    pub fn learn(
+        &mut self,
+        network: &Network<T>,
+        targets: &[Target<'_, T>],
+        gradient: &mut [T],
+    ) -> Result<Score, Error> {
+        let rows = self.traces.forward.active.len();
+        self.check_learn(network, gradient)?;
+        check_size("targets", rows, targets.len())?;
+        let outputs = self.shape.readout.output();
+        for (index, target) in targets.iter().enumerate() {
+            match (*target, self.shape.readout.loss()) {
+                (Target::Class(found), Loss::CrossEntropy) if found >= outputs => {
+                    return Err(Error::OutOfRange {
+                        what: "target class",
+                        index,
+                        largest: outputs - 1,
+                        found,
+                    });
+                }
+                (Target::Class(_), Loss::CrossEntropy) => {}
+                (Target::Values(values), Loss::SquaredError) => {
+                    check_size("target values", outputs, values.len())?
+                }
+                (_, Loss::CrossEntropy) => {
+                    return Err(Error::Target { expected: "classes", found: "values" });
+                }
+                (_, Loss::SquaredError) => {
+                    return Err(Error::Target { expected: "values", found: "classes" });
+                }
+            }
+        }
+        let mut score = Score::default();
+        let weight = T::from_f64(1.0 / rows as f64);
+        for (row, target) in targets.iter().enumerate() {
+            self.traces.output.score(row, *target, weight, &mut score);
+        }
+        self.add_gradient(network, gradient);
+        Ok(score)
+    }
+
+    /// *Adds* the gradient for a given dE/dy_t `[rows, output]`: for losses of your own, such as a TD error on the
+    /// action taken. Nothing is averaged.
+    ///
+    /// # Errors
+    ///
+    /// As [`EpropStream::learn`].
+    pub fn learn_from_error(
+        &mut self,
+        network: &Network<T>,
+        output_error: &[T],
+        gradient: &mut [T],
+    ) -> Result<(), Error> {
+        self.check_learn(network, gradient)?;
+        check_size("output error", self.traces.output.error.len(), output_error.len())?;
+        self.traces.output.error.copy_from_slice(output_error);
+        self.add_gradient(network, gradient);
+        Ok(())
+    }
+
+    /// Cell and hidden state after the last step.
+    #[must_use]
+    pub fn state(&self) -> &LstmState<T> {
+        &self.traces.forward.state
+    }
+
+    fn check_learn(&self, network: &Network<T>, gradient: &[T]) -> Result<(), Error> {
+        network.check_same_shape(&self.shape)?;
+        check_size("gradient", self.shape.layout.len(), gradient.len())?;
+        if self.started { Ok(()) } else { Err(Error::NoStep) }
+    }
+
+    fn add_gradient(&mut self, network: &Network<T>, gradient: &mut [T]) {
+        let hidden = &self.traces.forward.state.hidden;
+        self.traces.output.add_gradient(hidden, gradient);
+        self.traces.learn(self.level, network.parameters(), &self.feedback, gradient);
+    }
+}

@@ -1,0 +1,136 @@
+//! Streaming e-prop for some batch rows: the traces, and what a learning signal does with them.
+//!
+//! ```text
+//! (1) eps_t = f_t eps_{t-1} + s_t presynaptic_t^T          gates i, f, g           (Hoyer et al. 2022, eq. 6)
+//! (2) dE/dW_q += (L_t dh_t/dc_t) eps_t                     q in {i, f, g}          (eq. 3, 4)
+//! (3) dE/dW_o += (L_t s_o) presynaptic_t^T                 needs no trace          (eq. 9)
+//! ```
+//!
+//! Gradient: approximate, drops the paths through h_{t-1}.
+
+use eligibility_kernels::Level;
+use eligibility_kernels::lstm_gates::GATES;
+use eligibility_kernels::trace::{TraceContract, TraceStep, TraceStepContract};
+
+use crate::affine::{Rect, Scalar, add_transposed_times};
+use crate::buffer::Buffer;
+use crate::error::{Error, checked_product};
+use crate::feedback::Feedback;
+use crate::layout::Gate;
+use crate::learner::forward::{Factors, Forward};
+use crate::learner::output::OutputRows;
+use crate::network::Shape;
+
+/// Gates that have a trace: i, f, g.
+const TRACED: usize = 3;
+
+/// Everything some batch rows need to learn while going forward.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct TraceRows<T: Scalar> {
+    shape: Shape,
+    pub(crate) forward: Forward<T>,
+    pub(crate) output: OutputRows<T>,
+    factors: Factors<T>,
+    /// `[rows, 3, hidden, stride]`: eps.
+    trace: Buffer<T>,
+    /// `[rows, hidden]`: L, then L dh/dc.
+    signal: Buffer<T>,
+    /// `[rows, hidden]`: L s_o.
+    output_signal: Buffer<T>,
+    /// The last step has not reached the traces yet: (1) waits so that it can be fused with (2).
+    pending: bool,
+}
+
+impl<T: Scalar> TraceRows<T> {
+    pub(crate) fn zeros(shape: Shape, rows: usize) -> Result<Self, Error> {
+        let hidden = shape.lstm.hidden();
+        let trace = checked_product("the traces", &[rows, TRACED, hidden, shape.layout.lstm().stride()])?;
+        Ok(Self {
+            shape,
+            forward: Forward::zeros(shape, rows)?,
+            output: OutputRows::zeros(&shape, rows),
+            factors: Factors::zeros(&shape, rows, 1)?,
+            trace: Buffer::zeros(trace),
+            signal: Buffer::zeros(rows * hidden),
+            output_signal: Buffer::zeros(rows * hidden),
+            pending: false,
+        })
+    }
+
+    /// Forgets all traces. The state of `forward` is the caller's to set.
+    pub(crate) fn clear_traces(&mut self) {
+        self.trace.fill(T::ZERO);
+        self.pending = false;
+    }
+
+    /// One forward step of the active rows. Their traces follow when they are next needed.
+    pub(crate) fn step(&mut self, level: Level, parameters: &[T], input: &[T], is_first: Option<&[bool]>) {
+        self.forward.step(level, parameters, input, is_first, &mut self.factors.at(0));
+        self.pending = true;
+    }
+
+    /// (1), if it is still to be done for the last step. Must precede a change of `forward.active`.
+    pub(crate) fn settle(&mut self, level: Level) {
+        if std::mem::take(&mut self.pending) {
+            level.run(trace_step(&self.forward.active, &self.factors, &mut self.trace));
+        }
+    }
+
+    /// (2) and (3) with the errors that `output` holds, added to `gradient`; (1) on the way if it is still to be done.
+    pub(crate) fn learn(
+        &mut self,
+        level: Level,
+        parameters: &[T],
+        feedback: &Feedback<T>,
+        gradient: &mut [T],
+    ) {
+        self.output.signal(&mut self.signal, feedback.matrix(&self.shape, parameters));
+        let hidden = self.shape.lstm.hidden();
+        let block = self.shape.layout.lstm();
+        let output_influence = self.factors.influence.chunks_exact(GATES * hidden);
+        let signals = self.signal.chunks_exact_mut(hidden).zip(self.output_signal.chunks_exact_mut(hidden));
+        let slopes = self.factors.dhidden_dcell.chunks_exact(hidden);
+        for (((signal, output_signal), influence), slope) in signals.zip(output_influence).zip(slopes) {
+            let s_o = &influence[Gate::Output as usize * hidden..];
+            for (((l, l_o), &s_o), &slope) in signal.iter_mut().zip(output_signal).zip(s_o).zip(slope) {
+                *l_o = *l * s_o;
+                *l *= slope;
+            }
+        }
+        // (3)
+        let (traced, output) = gradient[block.range()].split_at_mut(TRACED * hidden * block.stride());
+        let rows = self.forward.active.len();
+        add_transposed_times(
+            Rect::padded(output, hidden, block.columns(), block.stride()),
+            Rect::dense(&self.output_signal[..], rows, hidden),
+            Rect::padded(&self.factors.presynaptic[..], rows, block.columns(), block.stride()),
+        );
+        // (1) and (2); a signal for a step whose traces are settled is contracted alone.
+        if std::mem::take(&mut self.pending) {
+            let step = trace_step(&self.forward.active, &self.factors, &mut self.trace);
+            level.run(TraceStepContract { step, signal: &self.signal, gradient: traced });
+        } else {
+            level.run(TraceContract {
+                active: &self.forward.active,
+                columns: block.stride(),
+                signal: &self.signal,
+                trace: &self.trace,
+                gradient: traced,
+            });
+        }
+    }
+}
+
+fn trace_step<'a, T: Scalar>(
+    active: &'a [bool],
+    factors: &'a Factors<T>,
+    trace: &'a mut [T],
+) -> TraceStep<'a, T> {
+    TraceStep {
+        active,
+        decay: &factors.forget_gate,
+        influence: &factors.influence,
+        presynaptic: &factors.presynaptic,
+        trace,
+    }
+}

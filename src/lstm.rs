@@ -1,0 +1,83 @@
+//! The LSTM cell: sizes, output nonlinearity, state.
+//!
+//! ```text
+//! (1) z = W [x_t; h_{t-1}; 1]                          gates in the order i, f, g, o
+//! (2) i, f, o = sigma(z_i, z_f, z_o)   g = tanh(z_g)
+//! (3) c_t = f c_{t-1} + i g            h_t = o phi(c_t)
+//! ```
+//!
+//! No peepholes. (1) is one affine map (`crate::affine`), (2) and (3) one kernel
+//! (`eligibility_kernels::lstm_gates`), which also gives every local factor a learner needs.
+
+use eligibility_kernels::lstm_gates::OutputNonlinearity;
+
+use crate::affine::Scalar;
+use crate::buffer::Buffer;
+use crate::error::{Error, check_nonempty};
+
+/// An LSTM layer's sizes and form; its weights live in a [`Network`](crate::Network).
+///
+/// ```
+/// use eligibility::{Lstm, OutputNonlinearity};
+/// let lstm = Lstm::new(4, 32)?.with_output(OutputNonlinearity::Identity);
+/// assert_eq!((lstm.input(), lstm.hidden()), (4, 32));
+/// assert!(Lstm::new(4, 0).is_err());
+/// # Ok::<(), eligibility::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lstm {
+    input: usize,
+    hidden: usize,
+    output_nonlinearity: OutputNonlinearity,
+}
+
+impl Lstm {
+    /// `input` inputs, `hidden` units, `h = o tanh(c)`.
+    ///
+    /// # Errors
+    ///
+    /// If a size is zero.
+    pub fn new(input: usize, hidden: usize) -> Result<Self, Error> {
+        check_nonempty("input size", input)?;
+        check_nonempty("hidden size", hidden)?;
+        Ok(Self { input, hidden, output_nonlinearity: OutputNonlinearity::Tanh })
+    }
+    /// With another phi in `h = o phi(c)`.
+    #[must_use]
+    pub fn with_output(self, output_nonlinearity: OutputNonlinearity) -> Self {
+        Self { output_nonlinearity, ..self }
+    }
+    /// Inputs.
+    #[must_use]
+    pub fn input(&self) -> usize {
+        self.input
+    }
+    /// Units.
+    #[must_use]
+    pub fn hidden(&self) -> usize {
+        self.hidden
+    }
+    /// phi.
+    #[must_use]
+    pub fn output_nonlinearity(&self) -> OutputNonlinearity {
+        self.output_nonlinearity
+    }
+}
+
+/// Cell and hidden state of a batch of rows: a value, reset by assignment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LstmState<T: Scalar> {
+    /// `[rows, hidden]`: c.
+    pub cell: Buffer<T>,
+    /// `[rows, hidden]`: h.
+    pub hidden: Buffer<T>,
+}
+
+impl<T: Scalar> LstmState<T> {
+    /// The state before a sequence: all zero.
+    #[must_use]
+    pub fn zeros(lstm: &Lstm, rows: usize) -> Self {
+        let length = rows * lstm.hidden();
+        Self { cell: Buffer::zeros(length), hidden: Buffer::zeros(length) }
+    }
+}

@@ -1,0 +1,186 @@
+//! A batch of sequences as a learner takes it: inputs, targets, resets, lengths.
+
+use crate::affine::Scalar;
+use crate::error::{Error, check_nonempty, check_size, checked_product};
+use crate::lstm::LstmState;
+use crate::network::Shape;
+use crate::readout::{Loss, Target};
+
+/// What the outputs are to be, and when: the kind of target is the timing of the learning signal.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Targets<'a, T> {
+    /// `[batch]`: a class at each row's last step.
+    LastClass(&'a [usize]),
+    /// `[steps, batch]`: a class at every step.
+    EveryClass(&'a [usize]),
+    /// `[batch, output]`: values at each row's last step.
+    LastValues(&'a [T]),
+    /// `[steps, batch, output]`: values at every step.
+    EveryValues(&'a [T]),
+}
+
+/// A batch of sequences, time-major: step by step, and within a step row by row (`PyTorch`'s default order).
+///
+/// Rows start from a zero state unless [`Sequences::starting_from`] says otherwise; traces always start at zero.
+///
+/// ```
+/// use eligibility::{Sequences, Targets};
+/// // 3 steps of 2 rows with 1 input each; row 1 is one step shorter.
+/// let inputs = [0.1_f32, 0.2, 0.3, 0.4, 0.5, 0.0];
+/// let sequences = Sequences::new(3, 2, &inputs, Targets::LastClass(&[0, 1]))?.with_lengths(&[3, 2])?;
+/// assert_eq!((sequences.steps(), sequences.batch()), (3, 2));
+/// # Ok::<(), eligibility::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Sequences<'a, T: Scalar> {
+    steps: usize,
+    batch: usize,
+    inputs: &'a [T],
+    targets: Targets<'a, T>,
+    is_first: Option<&'a [bool]>,
+    lengths: Option<&'a [usize]>,
+    initial: Option<&'a LstmState<T>>,
+}
+
+impl<'a, T: Scalar> Sequences<'a, T> {
+    /// `steps` steps of `batch` rows; `inputs` is `[steps, batch, input]`.
+    ///
+    /// # Errors
+    ///
+    /// If there are no steps or no rows, or a size does not fit.
+    pub fn new(steps: usize, batch: usize, inputs: &'a [T], targets: Targets<'a, T>) -> Result<Self, Error> {
+        check_nonempty("number of steps", steps)?;
+        check_nonempty("batch", batch)?;
+        let cells = checked_product("steps x batch", &[steps, batch])?;
+        if inputs.is_empty() || inputs.len() % cells != 0 {
+            let expected = inputs.len().next_multiple_of(cells).max(cells);
+            return Err(Error::Shape {
+                what: "inputs (a multiple of steps x batch)",
+                expected,
+                found: inputs.len(),
+            });
+        }
+        match targets {
+            Targets::LastClass(classes) => check_size("classes", batch, classes.len())?,
+            Targets::EveryClass(classes) => check_size("classes", cells, classes.len())?,
+            Targets::LastValues(_) | Targets::EveryValues(_) => {}
+        }
+        Ok(Self { steps, batch, inputs, targets, is_first: None, lengths: None, initial: None })
+    }
+    /// With a reset mask `[steps, batch]`: where it is true, x_t starts a new episode, so that row's state *and
+    /// traces* are zeroed before the step.
+    ///
+    /// # Errors
+    ///
+    /// If the size does not fit.
+    pub fn with_resets(self, is_first: &'a [bool]) -> Result<Self, Error> {
+        check_size("is_first", self.steps * self.batch, is_first.len())?;
+        Ok(Self { is_first: Some(is_first), ..self })
+    }
+    /// With lengths `[batch]`: row b ends after `lengths[b]` steps, at least 1; what lies beyond is not read as
+    /// input (it must be there, and finite) and its targets do not count.
+    ///
+    /// # Errors
+    ///
+    /// If the size does not fit or a length is 0 or more than the number of steps.
+    pub fn with_lengths(self, lengths: &'a [usize]) -> Result<Self, Error> {
+        check_size("lengths", self.batch, lengths.len())?;
+        for (index, &found) in lengths.iter().enumerate() {
+            check_nonempty("every length", found)?;
+            if found > self.steps {
+                return Err(Error::OutOfRange { what: "lengths", index, largest: self.steps, found });
+            }
+        }
+        Ok(Self { lengths: Some(lengths), ..self })
+    }
+    /// With an initial state, taken as a constant: no gradient flows into it.
+    #[must_use]
+    pub fn starting_from(self, initial: &'a LstmState<T>) -> Self {
+        Self { initial: Some(initial), ..self }
+    }
+    /// Steps of the longest row.
+    #[must_use]
+    pub fn steps(&self) -> usize {
+        self.steps
+    }
+    /// Rows.
+    #[must_use]
+    pub fn batch(&self) -> usize {
+        self.batch
+    }
+
+    /// `Ok` if this batch goes with a network of `shape` and a learner for `batch` rows.
+    pub(crate) fn check(&self, shape: &Shape, batch: usize) -> Result<(), Error> {
+        check_size("batch", batch, self.batch)?;
+        let cells = self.steps * self.batch;
+        check_size("inputs", checked_product("inputs", &[cells, shape.lstm.input()])?, self.inputs.len())?;
+        if let Some(initial) = self.initial {
+            let expected = self.batch * shape.lstm.hidden();
+            check_size("initial cell state", expected, initial.cell.len())?;
+            check_size("initial hidden state", expected, initial.hidden.len())?;
+        }
+        let outputs = shape.readout.output();
+        match (self.targets, shape.readout.loss()) {
+            (Targets::LastClass(classes) | Targets::EveryClass(classes), Loss::CrossEntropy) => {
+                match classes.iter().position(|&class| class >= outputs) {
+                    None => Ok(()),
+                    Some(index) => {
+                        let found = classes[index];
+                        Err(Error::OutOfRange { what: "target class", index, largest: outputs - 1, found })
+                    }
+                }
+            }
+            (Targets::LastValues(values), Loss::SquaredError) => {
+                check_size("target values", self.batch * outputs, values.len())
+            }
+            (Targets::EveryValues(values), Loss::SquaredError) => {
+                check_size("target values", checked_product("targets", &[cells, outputs])?, values.len())
+            }
+            (_, Loss::CrossEntropy) => Err(Error::Target { expected: "classes", found: "values" }),
+            (_, Loss::SquaredError) => Err(Error::Target { expected: "values", found: "classes" }),
+        }
+    }
+
+    /// `[rows, input]`: x_t of the rows.
+    pub(crate) fn input(&self, step: usize, rows: Rows) -> &'a [T] {
+        let input = self.inputs.len() / (self.steps * self.batch);
+        &self.inputs[(step * self.batch + rows.start) * input..][..rows.count * input]
+    }
+    /// `[rows]`: which rows start an episode with x_t.
+    pub(crate) fn is_first(&self, step: usize, rows: Rows) -> Option<&'a [bool]> {
+        self.is_first.map(|mask| &mask[step * self.batch + rows.start..][..rows.count])
+    }
+    /// Steps of a row.
+    pub(crate) fn length(&self, row: usize) -> usize {
+        self.lengths.map_or(self.steps, |lengths| lengths[row])
+    }
+    /// Where the rows start from.
+    pub(crate) fn initial(&self) -> Option<&'a LstmState<T>> {
+        self.initial
+    }
+    /// Whether there is a target at every step.
+    pub(crate) fn every_step(&self) -> bool {
+        matches!(self.targets, Targets::EveryClass(_) | Targets::EveryValues(_))
+    }
+    /// The target of a row: at `step` if there is one at every step, else its only one.
+    pub(crate) fn target(&self, step: usize, row: usize) -> Target<'a, T> {
+        let values = |values: &'a [T], index: usize, count: usize| {
+            let outputs = values.len() / count;
+            Target::Values(&values[index * outputs..][..outputs])
+        };
+        let cell = step * self.batch + row;
+        match self.targets {
+            Targets::LastClass(classes) => Target::Class(classes[row]),
+            Targets::EveryClass(classes) => Target::Class(classes[cell]),
+            Targets::LastValues(all) => values(all, row, self.batch),
+            Targets::EveryValues(all) => values(all, cell, self.steps * self.batch),
+        }
+    }
+}
+
+/// A run of batch rows, processed together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rows {
+    pub(crate) start: usize,
+    pub(crate) count: usize,
+}
