@@ -152,6 +152,21 @@ impl<T: Scalar> EpropStream<T> {
         Ok(())
     }
 
+    /// Begins anew from `state`: traces are zeroed, and the next step needs no reset mask.
+    ///
+    /// # Errors
+    ///
+    /// If a size is wrong; nothing was changed then.
+    pub fn start_from(&mut self, state: &LstmState<T>) -> Result<(), Error> {
+        let current = &mut self.traces.forward.state;
+        check_size("cell state", current.cell.len(), state.cell.len())?;
+        check_size("hidden state", current.hidden.len(), state.hidden.len())?;
+        current.clone_from(state);
+        self.traces.clear_traces();
+        self.started = false;
+        Ok(())
+    }
+
     /// Cell and hidden state after the last step.
     #[must_use]
     pub fn state(&self) -> &LstmState<T> {

@@ -1,0 +1,12 @@
+//! What several test files share. Not every file uses everything.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test file compiles this module anew and uses a part of it"
+)]
+
+pub mod compare;
+pub mod differences;
+pub mod golden;
+pub mod problem;
+pub mod textbook;

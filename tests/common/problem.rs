@@ -1,0 +1,116 @@
+//! Random learning problems of every form a learner takes, drawn from a seed.
+
+use eligibility::{
+    Feedback, Init, Loss, Lstm, LstmState, Network, OutputNonlinearity, Readout, Scalar, Sequences, Targets,
+};
+use proptest::prelude::*;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+/// Sizes and forms.
+#[derive(Clone, Copy, Debug)]
+pub struct Form {
+    pub input: usize,
+    pub hidden: usize,
+    pub output: usize,
+    pub steps: usize,
+    pub batch: usize,
+    pub every_step: bool,
+    pub classes: bool,
+    pub resets: bool,
+    pub lengths: bool,
+    pub initial: bool,
+    pub identity: bool,
+    pub seed: u64,
+}
+
+/// Forms small enough for finite differences.
+pub fn forms() -> impl Strategy<Value = Form> {
+    let sizes = (1..4_usize, 1..6_usize, 1..4_usize, 1..9_usize, 1..4_usize);
+    let flags = any::<[bool; 6]>();
+    (sizes, flags, any::<u64>()).prop_map(|((input, hidden, output, steps, batch), flags, seed)| {
+        let [every_step, classes, resets, lengths, initial, identity] = flags;
+        Form {
+            input,
+            hidden,
+            output,
+            steps,
+            batch,
+            every_step,
+            classes,
+            resets,
+            lengths,
+            initial,
+            identity,
+            seed,
+        }
+    })
+}
+
+/// A network with data, in `f64` or rounded from it.
+#[derive(Clone, Debug)]
+pub struct Problem<T: Scalar> {
+    pub form: Form,
+    pub network: Network<T>,
+    pub inputs: Vec<T>,
+    pub classes: Vec<usize>,
+    pub values: Vec<T>,
+    pub is_first: Vec<bool>,
+    pub lengths: Vec<usize>,
+    pub initial: LstmState<T>,
+    pub feedback: Feedback<T>,
+}
+
+impl<T: Scalar> Problem<T> {
+    pub fn new(form: Form) -> Self {
+        let mut rng = StdRng::seed_from_u64(form.seed);
+        let loss = if form.classes { Loss::CrossEntropy } else { Loss::SquaredError };
+        let phi = if form.identity { OutputNonlinearity::Identity } else { OutputNonlinearity::Tanh };
+        let lstm = Lstm::new(form.input, form.hidden).unwrap().with_output(phi);
+        let readout = Readout::new(form.output, loss).unwrap();
+        let init = Init { forget_bias_offset: 0.5 };
+        let network: Network<T> = init.network(lstm, readout, &mut rng).unwrap();
+        let cells = form.steps * form.batch;
+        let targets = if form.every_step { cells } else { form.batch };
+        let mut real = |length: usize, scale: f64| -> Vec<T> {
+            (0..length).map(|_| T::from_f64(scale * rng.random_range(-1.0..1.0))).collect()
+        };
+        let (inputs, values) = (real(cells * form.input, 2.0), real(targets * form.output, 1.0));
+        let mut initial = LstmState::zeros(&lstm, form.batch);
+        initial.cell.copy_from_slice(&real(form.batch * form.hidden, 1.0));
+        initial.hidden.copy_from_slice(&real(form.batch * form.hidden, 0.7));
+        let classes = (0..targets).map(|_| rng.random_range(0..form.output)).collect();
+        let is_first = (0..cells).map(|_| form.resets && rng.random_bool(0.25)).collect();
+        let length =
+            |rng: &mut StdRng| if form.lengths { rng.random_range(1..=form.steps) } else { form.steps };
+        let lengths = (0..form.batch).map(|_| length(&mut rng)).collect();
+        let feedback = Feedback::random(&network, &mut rng);
+        Self { form, network, inputs, classes, values, is_first, lengths, initial, feedback }
+    }
+
+    pub fn sequences(&self) -> Sequences<'_, T> {
+        let targets = match (self.form.classes, self.form.every_step) {
+            (true, true) => Targets::EveryClass(&self.classes),
+            (true, false) => Targets::LastClass(&self.classes),
+            (false, true) => Targets::EveryValues(&self.values),
+            (false, false) => Targets::LastValues(&self.values),
+        };
+        let sequences = Sequences::new(self.form.steps, self.form.batch, &self.inputs, targets).unwrap();
+        let sequences = sequences.with_resets(&self.is_first).unwrap().with_lengths(&self.lengths).unwrap();
+        if self.form.initial { sequences.starting_from(&self.initial) } else { sequences }
+    }
+}
+
+/// Parts of a flat gradient in `f64`, without padding: input weights, recurrent weights, bias, readout.
+pub fn blocks<T: Scalar>(network: &Network<T>, flat: &[T]) -> [(&'static str, Vec<f64>); 5] {
+    let lstm = network.layout().unpack_lstm(flat).unwrap();
+    let readout = network.layout().unpack_readout(flat).unwrap();
+    let wide = |values: Vec<T>| values.into_iter().map(T::to_f64).collect::<Vec<_>>();
+    [
+        ("input weights", wide(lstm.weight_ih)),
+        ("recurrent weights", wide(lstm.weight_hh)),
+        ("bias", wide(lstm.bias)),
+        ("readout weights", wide(readout.weight)),
+        ("readout bias", wide(readout.bias)),
+    ]
+}

@@ -1,0 +1,105 @@
+//! The oracle: the LSTM as a textbook writes it, in scalar `f64`, sharing no line with the library.
+
+use super::problem::Problem;
+
+/// Weights without padding: `[4H, I]`, `[4H, H]`, `[4H]`, `[O, H]`, `[O]`.
+#[derive(Clone, Debug)]
+pub struct Weights(pub [Vec<f64>; 5]);
+
+/// h_{t-1} as the gates saw it, and the output error dE/dy, of every step and row (`None`: no such step).
+#[derive(Clone, Debug, Default)]
+pub struct Record {
+    pub hidden_prev: Vec<Vec<f64>>,
+    pub output_error: Vec<Option<Vec<f64>>>,
+}
+
+/// What the loss is made of.
+#[derive(Clone, Copy, Debug)]
+pub enum Objective<'a> {
+    /// The readout's loss.
+    Real,
+    /// `sum_t L_t . h_t` with constant L_t = B^T (dE/dy_t as recorded), B `[O, H]`: its gradient is what random
+    /// feedback follows.
+    Linear(&'a [f64]),
+}
+
+fn sigmoid(x: f64) -> f64 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+/// Mean over rows of the sum over targets. With `frozen`, the gates read h_{t-1} from there instead of from the cell.
+pub fn loss(
+    problem: &Problem<f64>,
+    weights: &Weights,
+    objective: Objective<'_>,
+    frozen: Option<&Record>,
+) -> (f64, Record) {
+    let form = problem.form;
+    let (inputs, units, outputs) = (form.input, form.hidden, form.output);
+    let Weights([w_ih, w_hh, bias, w_out, b_out]) = weights;
+    let mut record = Record::default();
+    let mut total = 0.0;
+    for row in 0..form.batch {
+        let (mut h, mut c) = (vec![0.0; units], vec![0.0; units]);
+        if form.initial {
+            h.copy_from_slice(&problem.initial.hidden[row * units..][..units]);
+            c.copy_from_slice(&problem.initial.cell[row * units..][..units]);
+        }
+        for t in 0..problem.lengths[row] {
+            let cell = t * form.batch + row;
+            if problem.is_first[cell] {
+                h.fill(0.0);
+                c.fill(0.0);
+            }
+            let index = record.hidden_prev.len();
+            let h_prev = frozen.map_or_else(|| h.clone(), |frozen| frozen.hidden_prev[index].clone());
+            record.hidden_prev.push(h_prev.clone());
+            let x = &problem.inputs[cell * inputs..][..inputs];
+            let z = |k: usize| {
+                let from_x: f64 = (0..inputs).map(|i| w_ih[k * inputs + i] * x[i]).sum();
+                let from_h: f64 = (0..units).map(|j| w_hh[k * units + j] * h_prev[j]).sum();
+                from_x + from_h + bias[k]
+            };
+            for j in 0..units {
+                let (i, f) = (sigmoid(z(j)), sigmoid(z(units + j)));
+                let (g, o) = (z(2 * units + j).tanh(), sigmoid(z(3 * units + j)));
+                c[j] = f * c[j] + i * g;
+                h[j] = o * if form.identity { c[j] } else { c[j].tanh() };
+            }
+            let scored = form.every_step || t + 1 == problem.lengths[row];
+            let target = if form.every_step { cell } else { row };
+            let y: Vec<f64> = (0..outputs)
+                .map(|k| b_out[k] + (0..units).map(|j| w_out[k * units + j] * h[j]).sum::<f64>())
+                .collect();
+            record.output_error.push(scored.then(|| {
+                let (value, error) = score(problem, target, &y);
+                total += match objective {
+                    Objective::Real => value,
+                    Objective::Linear(feedback) => {
+                        let error = frozen.expect("recorded errors").output_error[index].as_ref().unwrap();
+                        let signal =
+                            |j: usize| (0..outputs).map(|k| feedback[k * units + j] * error[k]).sum::<f64>();
+                        (0..units).map(|j| signal(j) * h[j]).sum()
+                    }
+                };
+                error
+            }));
+        }
+    }
+    (total / form.batch as f64, record)
+}
+
+/// Loss and dE/dy of one output.
+fn score(problem: &Problem<f64>, target: usize, y: &[f64]) -> (f64, Vec<f64>) {
+    if problem.form.classes {
+        let class = problem.classes[target];
+        let sum: f64 = y.iter().map(|y| y.exp()).sum();
+        let error =
+            y.iter().enumerate().map(|(k, y)| y.exp() / sum - f64::from(u8::from(k == class))).collect();
+        (sum.ln() - y[class], error)
+    } else {
+        let values = &problem.values[target * y.len()..][..y.len()];
+        let error: Vec<f64> = y.iter().zip(values).map(|(y, value)| y - value).collect();
+        (0.5 * error.iter().map(|e| e * e).sum::<f64>(), error)
+    }
+}
