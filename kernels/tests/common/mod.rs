@@ -1,0 +1,90 @@
+//! What the kernel tests share. Not every file uses everything.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test file compiles this module anew and uses a part of it"
+)]
+
+use eligibility_kernels::{Level, Real};
+use proptest::prelude::*;
+use proptest::sample::select;
+
+/// Every level of this machine.
+///
+/// With `ELIGIBILITY_REQUIRE_LEVEL` set, a machine that lacks the level named there fails, so that a green run cannot
+/// hide that a level was never tested.
+pub fn levels() -> Vec<Level> {
+    if let Ok(name) = std::env::var("ELIGIBILITY_REQUIRE_LEVEL") {
+        Level::named(&name).unwrap_or_else(|error| panic!("required by ELIGIBILITY_REQUIRE_LEVEL: {error}"));
+    }
+    Level::available().collect()
+}
+
+/// Lengths around 0, 1, lane - 1, lane, lane + 1 and two lanes and a bit, for lanes of 2, 4, 8 and 16 elements.
+pub fn lengths() -> impl Strategy<Value = usize> {
+    select(vec![0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 19, 35])
+}
+
+/// Ordinary values, and now and then a special one.
+pub fn values<T: Real>(length: usize) -> impl Strategy<Value = Vec<T>> {
+    let tiny = T::TRACE_FLUSH.to_f64();
+    let subnormal = if T::NAME == "f32" { f64::from(f32::from_bits(3)) } else { f64::from_bits(3) };
+    let special = vec![
+        0.0,
+        -0.0,
+        1.0,
+        -1.0,
+        subnormal,
+        -subnormal,
+        tiny,
+        -tiny,
+        30.0,
+        -30.0,
+        90.0,
+        -90.0,
+        110.0,
+        -110.0,
+        800.0,
+        -800.0,
+        1e15,
+        -1e15,
+        f64::INFINITY,
+        f64::NEG_INFINITY,
+        f64::NAN,
+    ];
+    let one = prop_oneof![12 => -8.0..8.0_f64, 1 => select(special)];
+    prop::collection::vec(one.prop_map(T::from_f64), length)
+}
+
+/// Ordinary values only.
+pub fn ordinary<T: Real>(length: usize) -> impl Strategy<Value = Vec<T>> {
+    prop::collection::vec((-8.0..8.0_f64).prop_map(T::from_f64), length)
+}
+
+/// Fails unless `found` is within `tolerance` of `expected`, or both are NaN or infinite.
+///
+/// The twins compute in `f64`, where saturation begins later: which of NaN and the infinities comes out may differ,
+/// that something comes out that is not finite may not.
+#[track_caller]
+pub fn assert_agrees<T: Real>(what: &str, index: usize, found: T, expected: T, tolerance: f64) {
+    if expected.is_finite() {
+        let difference = (found.to_f64() - expected.to_f64()).abs();
+        assert!(
+            difference <= tolerance,
+            "{what}[{index}] is {found}, its twin {expected}, allowed {tolerance:.1e}"
+        );
+    } else {
+        assert!(!found.is_finite(), "{what}[{index}] is {found}, its twin {expected}");
+    }
+}
+
+/// Equality to the bit, NaN equal to NaN.
+#[track_caller]
+pub fn assert_same_bits<T: Real>(what: &str, found: &[T], expected: &[T]) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    for (index, (found, expected)) in found.iter().zip(expected).enumerate() {
+        let same = bytemuck::bytes_of(found) == bytemuck::bytes_of(expected)
+            || (found.to_f64().is_nan() && expected.to_f64().is_nan());
+        assert!(same, "{what}[{index}] is {found}, expected {expected} to the bit");
+    }
+}

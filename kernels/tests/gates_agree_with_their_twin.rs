@@ -1,0 +1,201 @@
+//! Claim: the gate kernels agree with their scalar twins at every level, for every length and value, and a value does
+//! not depend on its position.
+//!
+//! Tolerance: 4 epsilon of the magnitudes that were added or multiplied. The activations take 1.5 ULP = 1.5 epsilon
+//! at most, and a slope such as i (1 - i) passes that error on undiminished.
+
+mod common;
+
+use common::{assert_agrees, assert_same_bits, lengths, levels, values};
+use eligibility_kernels::lstm_gates::{LstmGates, LstmGatesBackward, OutputNonlinearity};
+use eligibility_kernels::{Level, Real, reference};
+use proptest::prelude::*;
+
+const TOLERANCE: f64 = 4.0;
+
+/// Everything the two kernels read and write.
+#[derive(Clone, Debug)]
+struct Rows<T> {
+    phi: OutputNonlinearity,
+    active: Vec<bool>,
+    preactivation: Vec<T>,
+    cell: Vec<T>,
+    hidden: Vec<T>,
+    influence: Vec<T>,
+    forget_gate: Vec<T>,
+    dhidden_dcell: Vec<T>,
+}
+
+impl<T: Real> Rows<T> {
+    fn op(&mut self) -> LstmGates<'_, T> {
+        LstmGates {
+            output_nonlinearity: self.phi,
+            active: &self.active,
+            preactivation: &self.preactivation,
+            cell: &mut self.cell,
+            hidden: &mut self.hidden,
+            influence: &mut self.influence,
+            forget_gate: &mut self.forget_gate,
+            dhidden_dcell: &mut self.dhidden_dcell,
+        }
+    }
+    fn back(&mut self) -> LstmGatesBackward<'_, T> {
+        LstmGatesBackward {
+            rows: self.active.len(),
+            hidden_gradient: &self.hidden,
+            forget_gate: &self.forget_gate,
+            dhidden_dcell: &self.dhidden_dcell,
+            cell_gradient: &mut self.cell,
+            influence: &mut self.influence,
+        }
+    }
+    fn units(&self) -> usize {
+        self.cell.len() / self.active.len()
+    }
+    /// The magnitudes that meet in unit `j`: 1 and the cell before.
+    fn scale(&self, j: usize) -> f64 {
+        let cell = self.cell[j].to_f64().abs();
+        TOLERANCE * T::EPSILON.to_f64() * (1.0 + if cell.is_finite() { cell } else { 0.0 })
+    }
+}
+
+fn rows<T: Real>() -> impl Strategy<Value = Rows<T>> {
+    (1..4_usize, lengths(), any::<bool>()).prop_flat_map(|(rows, hidden, tanh)| {
+        let units = rows * hidden;
+        let phi = if tanh { OutputNonlinearity::Tanh } else { OutputNonlinearity::Identity };
+        let active = prop::collection::vec(prop::bool::weighted(0.8), rows);
+        let state = (values(units), values(units), values(4 * units));
+        (active, values(4 * units), state, values(units), values(units)).prop_map(
+            move |(active, preactivation, (cell, hidden, influence), forget_gate, dhidden_dcell)| Rows {
+                phi,
+                active,
+                preactivation,
+                cell,
+                hidden,
+                influence,
+                forget_gate,
+                dhidden_dcell,
+            },
+        )
+    })
+}
+
+fn forward_agrees<T: Real>(before: &Rows<T>, level: Level) {
+    let (mut found, mut expected) = (before.clone(), before.clone());
+    level.run(found.op());
+    reference::lstm_gates(expected.op());
+    let units = before.units().max(1);
+    for j in 0..before.cell.len() {
+        let tolerance = before.scale(j);
+        for (what, found, expected) in [
+            ("cell", &found.cell, &expected.cell),
+            ("hidden", &found.hidden, &expected.hidden),
+            ("forget_gate", &found.forget_gate, &expected.forget_gate),
+            ("dhidden_dcell", &found.dhidden_dcell, &expected.dhidden_dcell),
+        ] {
+            assert_agrees(what, j, found[j], expected[j], tolerance);
+        }
+        for gate in 0..4 {
+            let index = (4 * (j / units) + gate) * units + j % units;
+            assert_agrees("influence", index, found.influence[index], expected.influence[index], tolerance);
+        }
+    }
+    for (row, _) in before.active.iter().enumerate().filter(|(_, active)| !**active) {
+        let range = row * before.units()..(row + 1) * before.units();
+        assert_same_bits("inactive cell", &found.cell[range.clone()], &before.cell[range]);
+    }
+}
+
+fn backward_agrees<T: Real>(before: &Rows<T>, level: Level) {
+    let (mut found, mut expected) = (before.clone(), before.clone());
+    level.run(found.back());
+    reference::lstm_gates_backward(expected.back());
+    let units = before.units().max(1);
+    for j in 0..before.cell.len() {
+        let term = (before.hidden[j].to_f64() * before.dhidden_dcell[j].to_f64()).abs();
+        let dc = before.cell[j].to_f64().abs() + term + before.hidden[j].to_f64().abs();
+        let tolerance =
+            |factor: T| TOLERANCE * T::EPSILON.to_f64() * dc * factor.to_f64().abs() + f64::MIN_POSITIVE;
+        let limit = |factor: T| {
+            if tolerance(factor).is_finite() {
+                tolerance(factor).max(f64::from(f32::MIN_POSITIVE))
+            } else {
+                0.0
+            }
+        };
+        assert_agrees("cell_gradient", j, found.cell[j], expected.cell[j], limit(before.forget_gate[j]));
+        for gate in 0..4 {
+            let index = (4 * (j / units) + gate) * units + j % units;
+            let allowed = limit(before.influence[index]);
+            assert_agrees("influence", index, found.influence[index], expected.influence[index], allowed);
+        }
+    }
+}
+
+/// Reverses the units of every row and gate.
+fn reversed<T: Real>(values: &[T], units: usize) -> Vec<T> {
+    values.chunks(units.max(1)).flat_map(|chunk| chunk.iter().rev().copied()).collect()
+}
+
+fn position_does_not_matter<T: Real>(before: &Rows<T>, level: Level) {
+    let units = before.units();
+    let turn = |rows: &Rows<T>| Rows {
+        phi: rows.phi,
+        active: rows.active.clone(),
+        preactivation: reversed(&rows.preactivation, units),
+        cell: reversed(&rows.cell, units),
+        hidden: reversed(&rows.hidden, units),
+        influence: reversed(&rows.influence, units),
+        forget_gate: reversed(&rows.forget_gate, units),
+        dhidden_dcell: reversed(&rows.dhidden_dcell, units),
+    };
+    let (mut straight, mut turned) = (before.clone(), turn(before));
+    for (straight, turned) in [(straight.op(), turned.op())] {
+        level.run(straight);
+        level.run(turned);
+    }
+    let found = turn(&turned);
+    assert_same_bits("hidden", &found.hidden, &straight.hidden);
+    assert_same_bits("cell", &found.cell, &straight.cell);
+    assert_same_bits("influence", &found.influence, &straight.influence);
+    assert_same_bits("dhidden_dcell", &found.dhidden_dcell, &straight.dhidden_dcell);
+}
+
+fn check<T: Real>(rows: &Rows<T>) {
+    for level in levels() {
+        forward_agrees(rows, level);
+        backward_agrees(rows, level);
+        position_does_not_matter(rows, level);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn in_f32(rows in rows::<f32>()) {
+        check(&rows);
+    }
+
+    #[test]
+    fn in_f64(rows in rows::<f64>()) {
+        check(&rows);
+    }
+}
+
+#[test]
+#[should_panic(expected = "preactivation has 3 elements where cell asks for 4")]
+fn a_wrong_length_is_named() {
+    let row = || vec![0.0_f32];
+    let mut rows = Rows {
+        phi: OutputNonlinearity::Tanh,
+        active: vec![true],
+        preactivation: vec![0.0; 3],
+        cell: row(),
+        hidden: row(),
+        influence: vec![0.0; 4],
+        forget_gate: row(),
+        dhidden_dcell: row(),
+    };
+    Level::detect().run(rows.op());
+}

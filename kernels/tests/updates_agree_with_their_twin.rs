@@ -1,0 +1,91 @@
+//! Claim: the optimiser updates agree with their scalar twins at every level and for every length.
+
+mod common;
+
+use common::{assert_agrees, lengths, levels, ordinary};
+use eligibility_kernels::update::{Adam, RmsProp, Sgd};
+use eligibility_kernels::{Real, reference};
+use proptest::prelude::*;
+
+/// Up to seven roundings on the way to a step, each of half an epsilon, and the twin's own.
+const TOLERANCE: f64 = 8.0;
+
+type Vectors<T> = (Vec<T>, Vec<T>, Vec<T>, Vec<T>);
+
+fn vectors<T: Real>() -> impl Strategy<Value = Vectors<T>> {
+    lengths().prop_flat_map(|n| {
+        let positive = ordinary(n).prop_map(|v: Vec<T>| v.into_iter().map(|x| x * x).collect());
+        (ordinary(n), ordinary(n), ordinary(n), positive)
+    })
+}
+
+fn agree<T: Real>(what: &str, found: &[T], expected: &[T], scale: f64) {
+    for (index, (&found, &expected)) in found.iter().zip(expected).enumerate() {
+        let tolerance = TOLERANCE * T::EPSILON.to_f64() * (expected.to_f64().abs() + scale);
+        assert_agrees(what, index, found, expected, tolerance);
+    }
+}
+
+fn check<T: Real>((w, g, m, v): &Vectors<T>) {
+    let [rate, decay, epsilon, correction] = [0.01, 0.9, 1e-8, 1.5].map(T::from_f64);
+    let decays = [T::from_f64(0.9), T::from_f64(0.99)];
+    for level in levels() {
+        let (mut found, mut expected) = (w.clone(), w.clone());
+        level.run(Sgd { rate, gradient: g, parameters: &mut found });
+        reference::sgd(Sgd { rate, gradient: g, parameters: &mut expected });
+        agree("sgd", &found, &expected, 0.1);
+
+        let (mut found, mut square) = (w.clone(), v.clone());
+        level.run(RmsProp { rate, decay, epsilon, gradient: g, square: &mut square, parameters: &mut found });
+        let (mut expected, mut twin) = (w.clone(), v.clone());
+        let parameters = &mut expected;
+        reference::rms_prop(RmsProp { rate, decay, epsilon, gradient: g, square: &mut twin, parameters });
+        agree("rmsprop", &found, &expected, 0.1);
+        agree("rmsprop square", &square, &twin, 8.0);
+
+        let (mut found, mut mean, mut square) = (w.clone(), m.clone(), v.clone());
+        let (mean, square) = (&mut mean, &mut square);
+        level.run(Adam {
+            rate,
+            correction,
+            decays,
+            epsilon,
+            gradient: g,
+            mean,
+            square,
+            parameters: &mut found,
+        });
+        let (mut expected, mut twin_mean, mut twin_square) = (w.clone(), m.clone(), v.clone());
+        let twins = (&mut twin_mean, &mut twin_square);
+        reference::adam(Adam {
+            rate,
+            correction,
+            decays,
+            epsilon,
+            gradient: g,
+            mean: twins.0,
+            square: twins.1,
+            parameters: &mut expected,
+        });
+        agree("adam mean", mean, &twin_mean, 8.0);
+        agree("adam square", square, &twin_square, 8.0);
+        // A root of nearly nothing amplifies: the step is mean / root.
+        for (index, (&found, &expected)) in found.iter().zip(&expected).enumerate() {
+            let step = (expected.to_f64() - w[index].to_f64()).abs();
+            let tolerance = TOLERANCE * T::EPSILON.to_f64() * (expected.to_f64().abs() + 4.0 * step + 0.1);
+            assert_agrees("adam", index, found, expected, tolerance);
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn in_f32(vectors in vectors::<f32>()) {
+        check(&vectors);
+    }
+
+    #[test]
+    fn in_f64(vectors in vectors::<f64>()) {
+        check(&vectors);
+    }
+}
