@@ -61,6 +61,16 @@ pub(crate) fn add_transposed_times<T: Scalar>(c: Rect<&mut [T]>, a: Rect<&[T]>, 
     matmul(transposed_mut(c), Accum::Add, view(b).transpose(), view(a), T::ONE, Par::Seq);
 }
 
+/// Makes `faer` allocate this thread's workspace (once per thread, at its first large enough product), so that no
+/// later step does.
+pub(crate) fn reserve_workspace<T: Scalar>() {
+    const SIZE: usize = 32;
+    let mut c = [T::ZERO; SIZE * SIZE];
+    let zeros = c;
+    let zeros = Rect::dense(&zeros[..], SIZE, SIZE);
+    times_transposed(Rect::dense(&mut c[..], SIZE, SIZE), Beta::Replace, zeros, zeros);
+}
+
 /// What happens to the old content of the result.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Beta {

@@ -77,8 +77,8 @@ impl<'a, T: Scalar> Sequences<'a, T> {
         check_size("is_first", self.steps * self.batch, is_first.len())?;
         Ok(Self { is_first: Some(is_first), ..self })
     }
-    /// With lengths `[batch]`: row b ends after `lengths[b]` steps, at least 1; what lies beyond is not read as
-    /// input (it must be there, and finite) and its targets do not count.
+    /// With lengths `[batch]`: row b ends after `lengths[b]` steps, at least 1. What lies beyond must be there, but is
+    /// not read, and its targets do not count.
     ///
     /// # Errors
     ///

@@ -12,7 +12,7 @@
 use eligibility_kernels::Level;
 use eligibility_kernels::lstm_gates::{GATES, LstmGates};
 
-use crate::affine::{Beta, Rect, Scalar, times_transposed};
+use crate::affine::{Beta, Rect, Scalar, reserve_workspace, times_transposed};
 use crate::buffer::Buffer;
 use crate::error::{Error, checked_product};
 use crate::lstm::LstmState;
@@ -103,6 +103,7 @@ impl<T: Scalar> StepFactors<'_, T> {
 impl<T: Scalar> Forward<T> {
     pub(crate) fn zeros(shape: Shape, rows: usize) -> Result<Self, Error> {
         let preactivation = checked_product("the learner's memory", &[rows, GATES, shape.lstm.hidden()])?;
+        reserve_workspace::<T>();
         Ok(Self {
             shape,
             state: LstmState::zeros(&shape.lstm, rows),

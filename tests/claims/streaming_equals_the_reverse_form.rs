@@ -1,9 +1,7 @@
 //! Claim: streaming traces and the whole-sequence reverse form are the same sum.
 
-mod common;
-
-use common::compare::assert_close;
-use common::problem::{Form, Problem, blocks, forms};
+use crate::common::compare::assert_close;
+use crate::common::problem::{Form, Problem, blocks, forms};
 use eligibility::{Eprop, EpropOptions, Feedback, Learner, Level, Scalar, Schedule};
 use proptest::prelude::*;
 

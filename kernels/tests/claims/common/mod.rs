@@ -1,4 +1,4 @@
-//! What the kernel tests share. Not every file uses everything.
+//! What the kernel tests share.
 #![allow(
     dead_code,
     unreachable_pub,

@@ -1,9 +1,7 @@
 //! Claim: e-prop equals BPTT when the recurrent weights are zero (there is no path through h_{t-1} to drop).
 
-mod common;
-
-use common::compare::assert_close;
-use common::problem::{Problem, blocks, forms};
+use crate::common::compare::assert_close;
+use crate::common::problem::{Problem, blocks, forms};
 use eligibility::{Bptt, Eprop, EpropOptions, Learner};
 use proptest::prelude::*;
 
@@ -29,7 +27,7 @@ proptest! {
 /// With recurrent weights the two must differ: otherwise the claim above would be about nothing.
 #[test]
 fn and_only_then() {
-    let form = common::problem::Form {
+    let form = crate::common::problem::Form {
         input: 2,
         hidden: 5,
         output: 2,
@@ -49,6 +47,6 @@ fn and_only_then() {
     let (mut approximate, mut exact) = (problem.network.zero_gradient(), problem.network.zero_gradient());
     eprop.gradient(&problem.network, &problem.sequences(), &mut approximate).unwrap();
     bptt.gradient(&problem.network, &problem.sequences(), &mut exact).unwrap();
-    let error = common::compare::relative_error(&approximate, &exact, 0.0);
+    let error = crate::common::compare::relative_error(&approximate, &exact, 0.0);
     assert!(error > 1e-3, "{error}");
 }

@@ -1,8 +1,6 @@
 //! Claim: the optimiser updates agree with their scalar twins at every level and for every length.
 
-mod common;
-
-use common::{assert_agrees, lengths, levels, ordinary};
+use crate::common::{assert_agrees, lengths, levels, ordinary};
 use eligibility_kernels::update::{Adam, RmsProp, Sgd};
 use eligibility_kernels::{Real, reference};
 use proptest::prelude::*;

@@ -1,9 +1,7 @@
 //! Claim: states and gradients agree with PyTorch to 1e-10 (`tests/golden`, made by `make_golden.py` beside it).
 
-mod common;
-
-use common::compare::assert_close;
-use common::golden::Golden;
+use crate::common::compare::assert_close;
+use crate::common::golden::Golden;
 use eligibility::{
     Bptt, Eprop, EpropOptions, EpropStream, Feedback, Learner, Level, Loss, Lstm, LstmBlocks, LstmState,
     Network, Readout, ReadoutBlocks, Schedule, Sequences, Targets,

@@ -1,9 +1,7 @@
 //! Claim: the trace kernels agree with their scalar twins at every level, for every length and value, a value does not
 //! depend on its position, and small traces are flushed to zero.
 
-mod common;
-
-use common::{assert_agrees, assert_same_bits, lengths, levels, values};
+use crate::common::{assert_agrees, assert_same_bits, lengths, levels, values};
 use eligibility_kernels::trace::{TraceContract, TraceStep, TraceStepContract};
 use eligibility_kernels::{Level, Real, reference};
 use proptest::prelude::*;

@@ -1,8 +1,6 @@
 //! Claim: the comparison helper of these tests lets no NaN and no infinity through, on either side.
 
-mod common;
-
-use common::compare::relative_error;
+use crate::common::compare::relative_error;
 
 fn panics(found: &[f64], expected: &[f64]) -> bool {
     std::panic::catch_unwind(|| relative_error(found, expected, 1.0)).is_err()

@@ -1,11 +1,9 @@
 //! Claim: the BPTT gradient is the exact gradient of the loss.
 
-mod common;
-
-use common::compare::assert_close;
-use common::differences::gradient;
-use common::problem::{Form, Problem, blocks, forms};
-use common::textbook::{Objective, Weights, loss};
+use crate::common::compare::assert_close;
+use crate::common::differences::gradient;
+use crate::common::problem::{Form, Problem, blocks, forms};
+use crate::common::textbook::{Objective, Weights, loss};
 use eligibility::{Bptt, Learner, Level};
 use proptest::prelude::*;
 

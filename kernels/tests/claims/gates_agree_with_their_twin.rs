@@ -4,9 +4,7 @@
 //! Tolerance: 4 epsilon of the magnitudes that were added or multiplied. The activations take 1.5 ULP = 1.5 epsilon
 //! at most, and a slope such as i (1 - i) passes that error on undiminished.
 
-mod common;
-
-use common::{assert_agrees, assert_same_bits, lengths, levels, values};
+use crate::common::{assert_agrees, assert_same_bits, lengths, levels, values};
 use eligibility_kernels::lstm_gates::{LstmGates, LstmGatesBackward, OutputNonlinearity};
 use eligibility_kernels::{Level, Real, reference};
 use proptest::prelude::*;

@@ -3,12 +3,10 @@
 //! Approximate with respect to the real loss, exact with respect to this one. Symmetric feedback is compared with
 //! finite differences of the loss, random feedback with those of `sum_t L_t . h_t` for its own learning signals.
 
-mod common;
-
-use common::compare::assert_close;
-use common::differences::gradient;
-use common::problem::{Form, Problem, blocks, forms};
-use common::textbook::{Objective, Weights, loss};
+use crate::common::compare::assert_close;
+use crate::common::differences::gradient;
+use crate::common::problem::{Form, Problem, blocks, forms};
+use crate::common::textbook::{Objective, Weights, loss};
 use eligibility::{Eprop, EpropOptions, Feedback, Learner, Level, Schedule};
 use proptest::prelude::*;
 

@@ -1,13 +1,11 @@
 //! Claim: a level is one this CPU has; others, and unknown names, are errors that list the valid ones.
 
-mod common;
-
 use eligibility_kernels::lanes::Lanes;
 use eligibility_kernels::{Kernel, Level, LevelError};
 
 #[test]
 fn detect_gives_the_best_available() {
-    let levels: Vec<Level> = common::levels();
+    let levels: Vec<Level> = crate::common::levels();
     assert_eq!(levels.first(), Some(&Level::portable()));
     assert_eq!(levels.last(), Some(&Level::detect()));
     println!("levels here: {levels:?}");
@@ -15,7 +13,7 @@ fn detect_gives_the_best_available() {
 
 #[test]
 fn names_lead_back_to_levels() {
-    for level in common::levels() {
+    for level in crate::common::levels() {
         assert_eq!(Level::named(level.name()), Ok(level));
     }
 }
@@ -24,7 +22,7 @@ fn names_lead_back_to_levels() {
 fn errors_list_what_there_is() {
     let unknown = Level::named("mmx").unwrap_err();
     assert_eq!(unknown, LevelError::Unknown);
-    for level in common::levels() {
+    for level in crate::common::levels() {
         assert!(unknown.to_string().contains(level.name()), "{unknown}");
     }
     for name in ["avx2", "avx512"] {
@@ -47,7 +45,7 @@ impl Kernel<f32> for Width {
 
 #[test]
 fn a_kernel_runs_with_the_vectors_of_its_level() {
-    for level in common::levels() {
+    for level in crate::common::levels() {
         let expected = match level.name() {
             "avx512" => 16,
             "avx2" => 8,

@@ -1,0 +1,96 @@
+//! Claim: imports point down, each third-party crate is named where it belongs, and nobody writes `unsafe`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn sources(folder: &str) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
+    while let Some(folder) = folders.pop() {
+        let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        for path in entries.map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push((path.clone(), fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    assert!(!found.is_empty(), "no sources in {folder}");
+    found
+}
+
+/// Lines that are code, not comment or documentation.
+fn code(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter(|line| !line.trim_start().starts_with("//"))
+}
+
+fn naming(folder: &str, word: &str) -> Vec<String> {
+    let files = sources(folder).into_iter();
+    let naming = files.filter(|(_, text)| code(text).any(|line| line.contains(word)));
+    naming.map(|(path, _)| path.file_name().unwrap().to_string_lossy().into_owned()).collect()
+}
+
+#[test]
+fn each_library_is_named_in_one_room() {
+    assert_eq!(naming("src", "faer::"), ["affine.rs"]);
+    assert_eq!(naming("src", "use rand"), ["init.rs"]);
+    assert_eq!(naming("src", "rayon::"), ["learner.rs"]);
+    assert_eq!(naming("src", "wide::"), Vec::<String>::new());
+    for word in ["clap::", "indicatif::", "plotters::", "serde_json::", "serde::", "flate2::"] {
+        assert_eq!(naming("src", word), Vec::<String>::new(), "{word} belongs in experiments");
+        assert_eq!(naming("kernels/src", word), Vec::<String>::new(), "{word} belongs in experiments");
+    }
+}
+
+#[test]
+fn kernels_know_nothing_above_them() {
+    for word in ["eligibility::", "faer::", "rand::", "rayon::", "println!"] {
+        assert_eq!(naming("kernels/src", word), Vec::<String>::new(), "{word}");
+    }
+}
+
+/// A kernel file imports the vocabulary (lanes, level, real) and activation, never another kernel file.
+#[test]
+fn kernels_do_not_import_each_other() {
+    const KERNELS: [&str; 4] = ["activation", "lstm_gates", "trace", "update"];
+    for (path, text) in sources("kernels/src") {
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        if !KERNELS.contains(&name.as_str()) {
+            continue;
+        }
+        for other in KERNELS.into_iter().filter(|&other| other != name && other != "activation") {
+            let import = format!("crate::{other}");
+            assert!(!code(&text).any(|line| line.contains(&import)), "{name} imports {other}");
+        }
+    }
+}
+
+/// Optimisers and layout know no learner; learners know no optimiser: they meet in a training loop.
+#[test]
+fn cell_learner_and_optimiser_meet_only_in_a_training_loop() {
+    for (file, forbidden) in [
+        ("optimizer.rs", &["crate::learner", "crate::sequences", "crate::lstm"][..]),
+        ("layout.rs", &["crate::learner", "crate::optimizer", "crate::sequences"]),
+        ("lstm.rs", &["crate::learner", "crate::optimizer", "crate::network"]),
+        ("readout.rs", &["crate::learner", "crate::optimizer"]),
+    ] {
+        let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(file)).unwrap();
+        for word in forbidden {
+            assert!(!code(&text).any(|line| line.contains(word)), "{file} imports {word}");
+        }
+    }
+    for (path, text) in sources("src/learner") {
+        assert!(!code(&text).any(|line| line.contains("crate::optimizer")), "{}", path.display());
+    }
+}
+
+#[test]
+fn nobody_writes_unsafe() {
+    for folder in ["src", "kernels/src", "experiments/src", "tests"] {
+        for (path, text) in sources(folder) {
+            let stray = code(&text).find(|line| line.contains(concat!("unsafe", " ")));
+            assert_eq!(stray, None, "{}", path.display());
+        }
+    }
+}

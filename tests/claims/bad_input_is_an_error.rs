@@ -1,0 +1,181 @@
+//! Claim: bad input gets an error that names what, expected and found; nothing panics and nothing is changed.
+
+use crate::common::problem::{Form, Problem};
+use eligibility::{
+    Adam, Bptt, Buffer, Eprop, EpropOptions, EpropStream, Error, Evaluator, Feedback, Init, Learner, Loss,
+    Lstm, LstmState, Network, Optimizer, Readout, RmsProp, Schedule, Sequences, Sgd, Target, Targets,
+    clip_global_norm,
+};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+const FORM: Form = Form {
+    input: 2,
+    hidden: 5,
+    output: 3,
+    steps: 4,
+    batch: 2,
+    every_step: false,
+    classes: true,
+    resets: false,
+    lengths: false,
+    initial: false,
+    identity: false,
+    seed: 1,
+};
+
+#[track_caller]
+fn rejects<R>(result: Result<R, Error>, parts: &[&str]) {
+    let message = result.err().expect("an error").to_string();
+    for part in parts {
+        assert!(message.contains(part), "\"{message}\" should contain \"{part}\"");
+    }
+}
+
+#[test]
+fn sizes_of_networks() {
+    rejects(Lstm::new(0, 3), &["input size", "at least 1"]);
+    rejects(Lstm::new(3, 0), &["hidden size"]);
+    rejects(Readout::new(0, Loss::CrossEntropy), &["output size"]);
+    let readout = Readout::new(1, Loss::SquaredError).unwrap();
+    for (input, hidden) in [(1, usize::MAX), (usize::MAX, 1), (1 << 40, 1 << 40), (1, usize::MAX / 4)] {
+        rejects(Network::<f32>::zeros(Lstm::new(input, hidden).unwrap(), readout), &["too large"]);
+    }
+    let outputs = Readout::new(usize::MAX, Loss::SquaredError).unwrap();
+    rejects(Network::<f64>::zeros(Lstm::new(1, 1).unwrap(), outputs), &["too large"]);
+    let init = Init { forget_bias_offset: f64::NAN };
+    let lstm = Lstm::new(1, 1).unwrap();
+    rejects(
+        init.network::<f32>(lstm, readout, &mut StdRng::seed_from_u64(0)),
+        &["forget bias", "finite", "NaN"],
+    );
+}
+
+#[test]
+fn sizes_of_sequences() {
+    let x = [0.0_f32; 12];
+    rejects(Sequences::new(0, 2, &x, Targets::LastClass(&[0, 0])), &["steps", "at least 1"]);
+    rejects(Sequences::new(3, 0, &x, Targets::LastClass(&[])), &["batch", "at least 1"]);
+    rejects(Sequences::new(5, 2, &x, Targets::LastClass(&[0, 0])), &["inputs", "20", "12"]);
+    rejects(Sequences::new(3, 2, &x[..0], Targets::LastClass(&[0, 0])), &["inputs", "6", "0"]);
+    rejects(Sequences::new(usize::MAX, 2, &x, Targets::LastClass(&[0, 0])), &["too large"]);
+    rejects(Sequences::new(3, 2, &x, Targets::LastClass(&[0])), &["classes", "2", "1"]);
+    rejects(Sequences::new(3, 2, &x, Targets::EveryClass(&[0; 5])), &["classes", "6", "5"]);
+    let sequences = Sequences::new(3, 2, &x, Targets::LastClass(&[0, 0])).unwrap();
+    rejects(sequences.with_resets(&[true; 5]), &["is_first", "6", "5"]);
+    rejects(sequences.with_lengths(&[1]), &["lengths", "2", "1"]);
+    rejects(sequences.with_lengths(&[3, 0]), &["length", "at least 1"]);
+    rejects(sequences.with_lengths(&[3, 4]), &["lengths", "at most 3", "element 1 is 4"]);
+}
+
+#[test]
+fn whatever_a_learner_is_given() {
+    let problem = Problem::<f32>::new(FORM);
+    let network = &problem.network;
+    rejects(Eprop::new(network, 0, EpropOptions::default()), &["batch", "at least 1"]);
+    rejects(Bptt::new(network, 0, 4), &["batch"]);
+    rejects(Bptt::new(network, 2, 0), &["steps"]);
+    rejects(Bptt::new(network, 2, usize::MAX / 2), &["too large"]);
+    rejects(Evaluator::new(network, 0), &["batch"]);
+    let feedback = Feedback::Random(Buffer::zeros(7));
+    rejects(
+        Eprop::new(network, 2, EpropOptions { feedback, ..EpropOptions::default() }),
+        &["feedback", "15", "7"],
+    );
+
+    let whole =
+        EpropOptions { schedule: Schedule::WholeSequence { max_steps: 3 }, ..EpropOptions::default() };
+    let mut learners: Vec<Box<dyn Learner<f32>>> = vec![
+        Box::new(Eprop::new(network, 2, EpropOptions::default()).unwrap()),
+        Box::new(Eprop::new(network, 2, whole).unwrap()),
+        Box::new(Bptt::new(network, 2, 3).unwrap()),
+    ];
+    let x = &problem.inputs[..];
+    let fitting = || Sequences::new(4, 2, x, Targets::LastClass(&[0, 1])).unwrap();
+    for (index, learner) in learners.iter_mut().enumerate() {
+        let mut gradient = network.zero_gradient();
+        gradient.fill(7.0);
+        let mut reject = |sequences: Sequences<'_, f32>, parts: &[&str]| {
+            rejects(learner.gradient(network, &sequences, &mut gradient), parts);
+            assert!(gradient.iter().all(|&g| g == 7.0), "the gradient was touched");
+        };
+        reject(Sequences::new(8, 1, x, Targets::LastClass(&[0])).unwrap(), &["batch", "2", "1"]);
+        reject(Sequences::new(2, 2, x, Targets::LastClass(&[0, 1])).unwrap(), &["inputs", "8", "16"]);
+        let target = Sequences::new(4, 2, x, Targets::LastClass(&[0, 3])).unwrap();
+        reject(target, &["target class", "at most 2", "element 1 is 3"]);
+        reject(
+            Sequences::new(4, 2, x, Targets::LastValues(&[0.0; 6])).unwrap(),
+            &["needs classes", "values"],
+        );
+        let initial = LstmState::zeros(network.lstm(), 3);
+        reject(fitting().starting_from(&initial), &["initial cell state", "10", "15"]);
+        if index > 0 {
+            reject(fitting(), &["steps", "4 needed", "3"]);
+        }
+        rejects(learner.gradient(network, &fitting(), &mut gradient[1..]), &["gradient"]);
+        let other = Network::zeros(Lstm::new(2, 6).unwrap(), *network.readout()).unwrap();
+        rejects(learner.gradient(&other, &fitting(), &mut gradient), &["hidden size", "5", "6"]);
+    }
+}
+
+#[test]
+fn whatever_a_stream_is_given() {
+    let problem = Problem::<f32>::new(FORM);
+    let network = &problem.network;
+    rejects(EpropStream::new(network, 0, EpropOptions::default()), &["streams"]);
+    let mut stream = EpropStream::new(network, 1, EpropOptions::default()).unwrap();
+    let mut gradient = network.zero_gradient();
+    rejects(stream.learn(network, &[Target::Class(0)], &mut gradient), &["call step first"]);
+    let fresh = stream.clone();
+    rejects(stream.step(network, &[0.0; 3], &[false]), &["input", "2", "3"]);
+    rejects(stream.step(network, &[0.0; 2], &[]), &["is_first", "1", "0"]);
+    rejects(stream.start_from(&LstmState::zeros(network.lstm(), 2)), &["cell state", "5", "10"]);
+    assert_eq!(stream, fresh);
+    stream.step(network, &[0.0; 2], &[true]).unwrap();
+    rejects(stream.learn(network, &[Target::Class(3)], &mut gradient), &["target class", "at most 2", "3"]);
+    rejects(stream.learn(network, &[], &mut gradient), &["targets", "1", "0"]);
+    rejects(stream.learn(network, &[Target::Values(&[0.0; 3])], &mut gradient), &["needs classes"]);
+    rejects(stream.learn(network, &[Target::Class(0)], &mut gradient[1..]), &["gradient"]);
+    rejects(stream.learn_from_error(network, &[0.0; 2], &mut gradient), &["output error", "3", "2"]);
+    assert!(gradient.iter().all(|&g| g == 0.0));
+}
+
+#[test]
+fn settings_of_optimisers() {
+    let mut network = Problem::<f32>::new(FORM).network;
+    for bad in [f64::NAN, f64::INFINITY, -1.0] {
+        rejects(Sgd::new(&network, bad), &["learning rate", "finite"]);
+        rejects(RmsProp::new(&network, bad), &["learning rate"]);
+        rejects(Adam::new(&network, bad), &["learning rate"]);
+        rejects(clip_global_norm(&mut [1.0_f32], bad), &["clipping norm"]);
+        let mut sgd = Sgd::new(&network, 0.5).unwrap();
+        rejects(Optimizer::<f32>::set_learning_rate(&mut sgd, bad), &["learning rate"]);
+    }
+    for bad in [1.0, -0.1, f64::NAN] {
+        rejects(RmsProp::new(&network, 0.1).unwrap().with_decay(bad), &["decay", "[0, 1)"]);
+        rejects(Adam::new(&network, 0.1).unwrap().with_decays(0.9, bad), &["decay of the square"]);
+        rejects(Adam::new(&network, 0.1).unwrap().with_decays(bad, 0.9), &["decay of the mean"]);
+    }
+    rejects(RmsProp::new(&network, 0.1).unwrap().with_epsilon(0.0), &["epsilon", "positive"]);
+    rejects(clip_global_norm(&mut [1.0_f32], 0.0), &["clipping norm"]);
+    let before = network.clone();
+    let mut adam = Adam::new(&network, 0.1).unwrap();
+    let gradient = network.zero_gradient();
+    rejects(adam.update(network.parameters_mut(), &gradient[1..]), &["gradient"]);
+    rejects(adam.update(&mut network.parameters_mut()[1..], &gradient), &["parameters"]);
+    assert_eq!((network, adam.updates()), (before, 0));
+}
+
+#[test]
+fn weights_of_the_wrong_size() {
+    let mut network = Problem::<f32>::new(FORM).network;
+    let before = network.clone();
+    let mut lstm = network.layout().unpack_lstm(network.parameters()).unwrap();
+    lstm.weight_hh.push(0.0);
+    rejects(network.set_lstm(&lstm), &["recurrent weights", "100", "101"]);
+    let mut readout = network.layout().unpack_readout(network.parameters()).unwrap();
+    readout.bias.clear();
+    rejects(network.set_readout(&readout), &["readout bias", "3", "0"]);
+    rejects(network.layout().unpack_lstm(&network.parameters()[1..]), &["flat slice"]);
+    assert_eq!(network, before);
+}

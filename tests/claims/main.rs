@@ -1,0 +1,15 @@
+//! What the library claims, one file per claim. One binary, because every learner is compiled anew for each.
+
+mod common;
+
+mod a_stream_is_a_sequence_fed_by_hand;
+mod architecture;
+mod bad_input_is_an_error;
+mod bptt_gradient_is_that_of_the_loss;
+mod comparison_rejects_nan;
+mod eprop_gradient_is_that_of_frozen_recurrence;
+mod eprop_is_exact_without_recurrent_weights;
+mod golden;
+mod resets_and_lengths;
+mod streaming_equals_the_reverse_form;
+mod threads_do_not_change_a_bit;

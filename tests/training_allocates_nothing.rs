@@ -1,0 +1,91 @@
+//! Claim: after construction, learning on one thread allocates nothing: no learner, no optimiser, no schedule.
+//!
+//! One test function, because the counter counts every thread of the process.
+
+#[path = "claims/common/mod.rs"]
+mod common;
+
+use std::alloc::System;
+
+use common::problem::{Form, Problem};
+use eligibility::{
+    Adam, Bptt, Eprop, EpropOptions, EpropStream, Evaluator, Learner, Optimizer, RmsProp, Scalar, Schedule,
+    Sgd, Target, clip_global_norm,
+};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+fn assert_silent(what: &str, body: impl FnOnce()) {
+    let region = Region::new(ALLOCATOR);
+    body();
+    let change = region.change();
+    assert_eq!((change.allocations, change.reallocations), (0, 0), "{what}: {change:?}");
+}
+
+fn check<T: Scalar>(form: Form) {
+    let Problem { mut network, .. } = Problem::<T>::new(form);
+    let problem = Problem::<T>::new(form);
+    let sequences = problem.sequences();
+    let (batch, max_steps) = (form.batch, form.steps);
+    let mut gradient = network.zero_gradient();
+    let options = |schedule| EpropOptions { schedule, ..EpropOptions::default() };
+    let mut learners: Vec<(&str, Box<dyn Learner<T>>)> = vec![
+        ("streaming", Box::new(Eprop::new(&network, batch, options(Schedule::Streaming)).unwrap())),
+        (
+            "whole",
+            Box::new(Eprop::new(&network, batch, options(Schedule::WholeSequence { max_steps })).unwrap()),
+        ),
+        ("bptt", Box::new(Bptt::new(&network, batch, max_steps).unwrap())),
+    ];
+    let mut optimizers: Vec<(&str, Box<dyn Optimizer<T>>)> = vec![
+        ("sgd", Box::new(Sgd::new(&network, 0.01).unwrap())),
+        ("rmsprop", Box::new(RmsProp::new(&network, 0.01).unwrap())),
+        ("adam", Box::new(Adam::new(&network, 0.01).unwrap())),
+    ];
+    for (name, learner) in &mut learners {
+        assert_silent(name, || {
+            learner.gradient(&network, &sequences, &mut gradient).unwrap();
+            clip_global_norm(&mut gradient, 1.0).unwrap();
+        });
+    }
+    for (name, optimizer) in &mut optimizers {
+        assert_silent(name, || optimizer.update(network.parameters_mut(), &gradient).unwrap());
+    }
+    let mut evaluator = Evaluator::new(&network, batch).unwrap();
+    assert_silent("evaluator", || {
+        evaluator.score(&network, &sequences).unwrap();
+    });
+    if form.classes {
+        let mut stream = EpropStream::new(&network, 1, EpropOptions::default()).unwrap();
+        assert_silent("stream", || {
+            for t in 0..50 {
+                stream.step(&network, &problem.inputs[..form.input], &[t == 0]).unwrap();
+                stream.learn(&network, &[Target::Class(0)], &mut gradient).unwrap();
+                optimizers[1].1.update(network.parameters_mut(), &gradient).unwrap();
+            }
+        });
+    }
+}
+
+#[test]
+fn after_construction() {
+    let form = Form {
+        input: 2,
+        hidden: 40,
+        output: 3,
+        steps: 12,
+        batch: 20,
+        every_step: true,
+        classes: true,
+        resets: true,
+        lengths: true,
+        initial: true,
+        identity: false,
+        seed: 5,
+    };
+    check::<f32>(form);
+    check::<f64>(Form { every_step: false, classes: false, ..form });
+    check::<f32>(Form { hidden: 128, input: 1, steps: 4, batch: 32, every_step: false, ..form });
+}
