@@ -37,12 +37,12 @@ impl<D> Rect<D> {
     }
 }
 
-fn view<'a, T>(m: Rect<&'a [T]>) -> MatRef<'a, T> {
+fn view<T>(m: Rect<&[T]>) -> MatRef<'_, T> {
     MatRef::from_row_major_slice_with_stride(m.data, m.rows, m.columns, m.stride)
 }
 
 /// The transpose, which is column-major: what `faer` prefers to write.
-fn transposed_mut<'a, T>(m: Rect<&'a mut [T]>) -> MatMut<'a, T> {
+fn transposed_mut<T>(m: Rect<&mut [T]>) -> MatMut<'_, T> {
     MatMut::from_column_major_slice_with_stride_mut(m.data, m.columns, m.rows, m.stride)
 }
 

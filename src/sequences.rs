@@ -52,7 +52,7 @@ impl<'a, T: Scalar> Sequences<'a, T> {
         check_nonempty("number of steps", steps)?;
         check_nonempty("batch", batch)?;
         let cells = checked_product("steps x batch", &[steps, batch])?;
-        if inputs.is_empty() || inputs.len() % cells != 0 {
+        if inputs.is_empty() || !inputs.len().is_multiple_of(cells) {
             let expected = inputs.len().next_multiple_of(cells).max(cells);
             return Err(Error::Shape {
                 what: "inputs (a multiple of steps x batch)",

@@ -15,6 +15,8 @@
 //! (3) and (4) are all that e-prop, its whole-sequence form and backpropagation through time need of a step: one set
 //! of factors serves every learner. Hochreiter & Schmidhuber 1997 with forget gates; (3): Hoyer et al. 2022, eq. 7-9.
 
+use core::ops::Range;
+
 use crate::activation::{sigmoid, sigmoid_slope, tanh, tanh_slope};
 use crate::lanes::Lanes;
 use crate::level::Kernel;
@@ -184,39 +186,85 @@ fn forward<V: Lanes, const TANH: bool>(token: V::Token, op: LstmGates<'_, V::Ele
         if !active {
             continue;
         }
-        let (z_i, z) = z.split_at(hidden);
-        let (z_f, z) = z.split_at(hidden);
-        let (z_g, z_o) = z.split_at(hidden);
-        let (s_i, s) = influence.split_at_mut(hidden);
-        let (s_f, s) = s.split_at_mut(hidden);
-        let (s_g, s_o) = s.split_at_mut(hidden);
-        let mut start = 0;
-        while start < hidden {
-            let lanes = start..hidden.min(start + V::WIDTH);
-            let load = |source: &[V::Element]| V::load_head(token, &source[lanes.clone()]);
-            // (1)
-            let i = sigmoid(token, load(z_i));
-            let f = sigmoid(token, load(z_f));
-            let g = tanh(token, load(z_g));
-            let o = sigmoid(token, load(z_o));
-            // (2)
-            let cell_prev = load(cell);
-            let c = f.mul_add(cell_prev, i * g);
-            let phi = if TANH { tanh(token, c) } else { c };
-            let h = o * phi;
-            // (3)
-            (g * sigmoid_slope(token, i)).store_head(&mut s_i[lanes.clone()]);
-            (cell_prev * sigmoid_slope(token, f)).store_head(&mut s_f[lanes.clone()]);
-            (i * tanh_slope(token, g)).store_head(&mut s_g[lanes.clone()]);
-            (phi * sigmoid_slope(token, o)).store_head(&mut s_o[lanes.clone()]);
-            // (4)
-            let dhidden_dcell = if TANH { o * tanh_slope(token, phi) } else { o };
-            dhidden_dcell.store_head(&mut slope[lanes.clone()]);
-            f.store_head(&mut forget[lanes.clone()]);
-            c.store_head(&mut cell[lanes.clone()]);
-            h.store_head(&mut out[lanes]);
-            start += V::WIDTH;
+        let mut row = Row { hidden, z, cell, out, influence, forget, slope };
+        let body = hidden - hidden % V::WIDTH;
+        for start in (0..body).step_by(V::WIDTH) {
+            row.step::<V, TANH, true>(token, start..start + V::WIDTH);
         }
+        // Apart from the loop: the copies of a part of a vector would evict the constants from their registers.
+        if body < hidden {
+            row.step::<V, TANH, false>(token, body..hidden);
+        }
+    }
+}
+
+/// The slices of one batch row.
+struct Row<'a, T> {
+    hidden: usize,
+    z: &'a [T],
+    cell: &'a mut [T],
+    out: &'a mut [T],
+    influence: &'a mut [T],
+    forget: &'a mut [T],
+    slope: &'a mut [T],
+}
+
+impl<T: Real> Row<'_, T> {
+    /// The units `lanes`: a whole vector if `FULL`.
+    #[inline(always)]
+    fn step<V: Lanes<Element = T>, const TANH: bool, const FULL: bool>(
+        &mut self,
+        token: V::Token,
+        lanes: Range<usize>,
+    ) {
+        let load = |source: &[T]| if FULL { V::load(token, source) } else { V::load_head(token, source) };
+        let store = |v: V, target: &mut [T]| if FULL { v.store(target) } else { v.store_head(target) };
+        let gate = |gate: usize| gate * self.hidden + lanes.start..gate * self.hidden + lanes.end;
+        let z = [0, 1, 2, 3].map(|q| load(&self.z[gate(q)]));
+        let unit = unit::<V, TANH>(token, z, load(&self.cell[lanes.clone()]));
+        for (q, influence) in unit.influence.into_iter().enumerate() {
+            store(influence, &mut self.influence[gate(q)]);
+        }
+        store(unit.dhidden_dcell, &mut self.slope[lanes.clone()]);
+        store(unit.forget_gate, &mut self.forget[lanes.clone()]);
+        store(unit.cell, &mut self.cell[lanes.clone()]);
+        store(unit.hidden, &mut self.out[lanes]);
+    }
+}
+
+/// What one vector of units gives.
+struct Unit<V> {
+    cell: V,
+    hidden: V,
+    influence: [V; GATES],
+    forget_gate: V,
+    dhidden_dcell: V,
+}
+
+/// Equations (1) to (4) for one vector of units.
+#[inline(always)]
+fn unit<V: Lanes, const TANH: bool>(token: V::Token, z: [V; GATES], cell_prev: V) -> Unit<V> {
+    // (1)
+    let i = sigmoid(token, z[0]);
+    let f = sigmoid(token, z[1]);
+    let g = tanh(token, z[2]);
+    let o = sigmoid(token, z[3]);
+    // (2)
+    let c = f.mul_add(cell_prev, i * g);
+    let phi = if TANH { tanh(token, c) } else { c };
+    Unit {
+        cell: c,
+        hidden: o * phi,
+        // (3)
+        influence: [
+            g * sigmoid_slope(token, i),
+            cell_prev * sigmoid_slope(token, f),
+            i * tanh_slope(token, g),
+            phi * sigmoid_slope(token, o),
+        ],
+        // (4)
+        forget_gate: f,
+        dhidden_dcell: if TANH { o * tanh_slope(token, phi) } else { o },
     }
 }
 

@@ -222,7 +222,7 @@ impl<T: Real> Kernel<T> for TraceStep<'_, T> {
         if sizes.is_empty() {
             return;
         }
-        let flush = V::splat(token, T::TRACE_FLUSH);
+        let flush = [T::TRACE_FLUSH, T::ZERO].map(|x| V::splat(token, x));
         for_each_row(self, sizes, |_, decay, influence, presynaptic, trace| {
             let traces = trace.chunks_exact_mut(sizes.units * sizes.columns);
             for (trace, influence) in traces.zip(influence.chunks_exact(sizes.units)) {
@@ -255,7 +255,7 @@ impl<T: Real> Kernel<T> for TraceStepContract<'_, T> {
             return;
         }
         let Self { step: op, signal, gradient } = self;
-        let flush = V::splat(token, T::TRACE_FLUSH);
+        let flush = [T::TRACE_FLUSH, T::ZERO].map(|x| V::splat(token, x));
         let gate = sizes.units * sizes.columns;
         for_each_row(op, sizes, |row, decay, influence, presynaptic, trace| {
             let signal = &signal[row * sizes.units..][..sizes.units];
@@ -320,12 +320,11 @@ impl<T: Real> Kernel<T> for TraceContract<'_, T> {
     }
 }
 
-/// (1) for one vector, with the flush to zero.
+/// (1) for one vector; below the first of `flush` in magnitude it becomes the second, zero. NaN is not small.
 #[inline(always)]
-fn step<V: Lanes>(decay: V, trace: V, influence: V, presynaptic: V, flush: V) -> V {
+fn step<V: Lanes>(decay: V, trace: V, influence: V, presynaptic: V, flush: [V; 2]) -> V {
     let next = influence.mul_add(presynaptic, decay * trace);
-    // `next - next` is the zero at hand: small is finite, and NaN is not small.
-    next.abs().less_select(flush, next - next, next)
+    next.abs().less_select(flush[0], flush[1], next)
 }
 
 /// Calls `body(row, decay, influence, presynaptic, trace)` for the active rows.

@@ -72,6 +72,6 @@ impl<T: Scalar> Learner<T> for Bptt<T> {
         network.check_same_shape(&self.shape)?;
         sequences.check(&self.shape, self.batch)?;
         check_size("gradient", self.shape.layout.len(), gradient.len())?;
-        self.tape.gradient(self.level, network.parameters(), sequences, &Through::Everything, gradient)
+        self.tape.gradient(self.level, network.parameters(), sequences, Through::Everything, gradient)
     }
 }

@@ -147,7 +147,7 @@ impl<T: Scalar> Learner<T> for Eprop<T> {
                 Ok(score)
             }
             Engine::WholeSequence(tape) => {
-                tape.gradient(*level, parameters, sequences, &Through::Cell(feedback), gradient)
+                tape.gradient(*level, parameters, sequences, Through::Cell(feedback), gradient)
             }
         }
     }

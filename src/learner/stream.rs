@@ -114,7 +114,7 @@ impl<T: Scalar> EpropStream<T> {
                 }
                 (Target::Class(_), Loss::CrossEntropy) => {}
                 (Target::Values(values), Loss::SquaredError) => {
-                    check_size("target values", outputs, values.len())?
+                    check_size("target values", outputs, values.len())?;
                 }
                 (_, Loss::CrossEntropy) => {
                     return Err(Error::Target { expected: "classes", found: "values" });

@@ -76,7 +76,7 @@ impl<T: Scalar> Tape<T> {
         level: Level,
         parameters: &[T],
         sequences: &Sequences<'_, T>,
-        through: &Through<'_, T>,
+        through: Through<'_, T>,
         gradient: &mut [T],
     ) -> Result<Score, Error> {
         if sequences.steps() > self.max_steps {
@@ -152,7 +152,7 @@ impl<T: Scalar> TapeRows<T> {
         level: Level,
         parameters: &[T],
         sequences: &Sequences<'_, T>,
-        through: &Through<'_, T>,
+        through: Through<'_, T>,
     ) {
         let Self { rows, forward, output, factors, errors, signal, hidden_gradient, cell_gradient, gradient } =
             self;

@@ -5,7 +5,7 @@ use crate::common::problem::{Form, Problem, blocks, forms};
 use eligibility::{Eprop, EpropOptions, EpropStream, Learner, Target};
 use proptest::prelude::*;
 
-fn target<'a>(problem: &'a Problem<f64>, index: usize) -> Target<'a, f64> {
+fn target(problem: &Problem<f64>, index: usize) -> Target<'_, f64> {
     if problem.form.classes {
         Target::Class(problem.classes[index])
     } else {

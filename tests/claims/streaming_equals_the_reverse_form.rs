@@ -26,7 +26,7 @@ fn check<T: Scalar>(form: Form, random: bool, tolerance: f64) {
 proptest! {
     #[test]
     fn for_any_problem(form in forms(), steps in 1..200_usize, hidden in 1..40_usize, random: bool) {
-        let form = Form { steps, hidden, ..form };
+        let form = Form { hidden, steps, ..form };
         check::<f64>(form, random, 1e-12);
         check::<f32>(form, random, 1e-5);
     }

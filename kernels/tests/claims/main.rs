@@ -2,6 +2,7 @@
 
 mod common;
 
+mod activation_accuracy;
 mod gates_agree_with_their_twin;
 mod levels;
 mod traces_agree_with_their_twin;

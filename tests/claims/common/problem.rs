@@ -9,6 +9,10 @@ use rand::{RngExt, SeedableRng};
 
 /// Sizes and forms.
 #[derive(Clone, Copy, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent switches, which is what a generator of cases has"
+)]
 pub struct Form {
     pub input: usize,
     pub hidden: usize,
