@@ -220,11 +220,13 @@ impl<T: Real> Row<'_, T> {
         let load = |source: &[T]| if FULL { V::load(token, source) } else { V::load_head(token, source) };
         let store = |v: V, target: &mut [T]| if FULL { v.store(target) } else { v.store_head(target) };
         let gate = |gate: usize| gate * self.hidden + lanes.start..gate * self.hidden + lanes.end;
-        let z = [0, 1, 2, 3].map(|q| load(&self.z[gate(q)]));
+        // Spelled out: a closure handed to the standard library may be compiled without the level's instructions.
+        let z = [load(&self.z[gate(0)]), load(&self.z[gate(1)]), load(&self.z[gate(2)]), load(&self.z[gate(3)])];
         let unit = unit::<V, TANH>(token, z, load(&self.cell[lanes.clone()]));
-        for (q, influence) in unit.influence.into_iter().enumerate() {
-            store(influence, &mut self.influence[gate(q)]);
-        }
+        store(unit.influence[0], &mut self.influence[gate(0)]);
+        store(unit.influence[1], &mut self.influence[gate(1)]);
+        store(unit.influence[2], &mut self.influence[gate(2)]);
+        store(unit.influence[3], &mut self.influence[gate(3)]);
         store(unit.dhidden_dcell, &mut self.slope[lanes.clone()]);
         store(unit.forget_gate, &mut self.forget[lanes.clone()]);
         store(unit.cell, &mut self.cell[lanes.clone()]);
