@@ -1,4 +1,26 @@
-//! Forward-in-time training of recurrent networks.
+#![doc = include_str!("../README.md")]
+//! # Words
+//!
+//! | term | here |
+//! |---|---|
+//! | preactivation | z, what a gate's nonlinearity is applied to |
+//! | input, forget, output gate, cell candidate | i, f, o, g; in parameters in `PyTorch`'s order i, f, g, o ([`Gate`]) |
+//! | cell state, hidden state | c and h, `cell` and `hidden` of [`LstmState`] |
+//! | presynaptic activity | `[x_t; h_{t-1}; 1]`, what a unit's weights are multiplied with |
+//! | local factor, influence | s, the derivative of a step's cell (or hidden) state by a preactivation, the past held fixed |
+//! | eligibility trace, `trace` | the recursion e_t = f_t e_{t-1} + dc_t/dW. Bellec et al. (2020) call this the eligibility *vector*, and dh/dc times it the *trace*; here the word always means the recursion |
+//! | learning signal | L, the derivative of the loss by h_t, perhaps through feedback weights |
+//! | feedback weights | B, from output error to learning signal: [`Feedback`] |
+//! | readout | the output layer: [`Readout`] |
+//! | reset mask, `is_first` | x_t starts a new episode: state and traces are zeroed before it |
+//! | exact, approximate | said of every gradient: BPTT is exact; e-prop drops the paths through h_{t-1} |
+//!
+//! # Map
+//!
+//! x_t goes through the affine map (a matrix product by `faer`) to the gates
+//! ([`kernels::lstm_gates`], which give h_t, c_t and all local factors in one pass), then into the traces
+//! ([`kernels::trace`]); the readout turns h_t into an error and the error into a learning signal; signal and trace make
+//! the gradient; an [`Optimizer`] makes the update. Parameters, gradients and optimiser state share one flat [`Layout`].
 
 mod affine;
 mod buffer;

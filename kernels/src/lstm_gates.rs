@@ -221,7 +221,8 @@ impl<T: Real> Row<'_, T> {
         let store = |v: V, target: &mut [T]| if FULL { v.store(target) } else { v.store_head(target) };
         let gate = |gate: usize| gate * self.hidden + lanes.start..gate * self.hidden + lanes.end;
         // Spelled out: a closure handed to the standard library may be compiled without the level's instructions.
-        let z = [load(&self.z[gate(0)]), load(&self.z[gate(1)]), load(&self.z[gate(2)]), load(&self.z[gate(3)])];
+        let z =
+            [load(&self.z[gate(0)]), load(&self.z[gate(1)]), load(&self.z[gate(2)]), load(&self.z[gate(3)])];
         let unit = unit::<V, TANH>(token, z, load(&self.cell[lanes.clone()]));
         store(unit.influence[0], &mut self.influence[gate(0)]);
         store(unit.influence[1], &mut self.influence[gate(1)]);
