@@ -123,7 +123,7 @@ fn bench<T: Real>(criterion: &mut Criterion) {
         step(&mut rows);
         rows.assert_agrees(&twin, name);
         group.bench_function(BenchmarkId::new(name, level), |bencher| {
-            bencher.iter(|| step(black_box(&mut rows)))
+            bencher.iter(|| step(black_box(&mut rows)));
         });
     };
     row("reference", "scalar", &|rows| reference::lstm_gates(rows.op()));

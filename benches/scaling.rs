@@ -120,7 +120,9 @@ struct Bytes;
 
 impl ValueFormatter for Bytes {
     fn scale_values(&self, _typical: f64, values: &mut [f64]) -> &'static str {
-        values.iter_mut().for_each(|value| *value /= 1e6);
+        for value in values {
+            *value /= 1e6;
+        }
         "MB"
     }
     fn scale_throughputs(

@@ -52,7 +52,10 @@ impl<T: Real> Traces<T> {
 
     fn unfused(&mut self) {
         for (index, row) in self.trace.chunks_exact_mut(COLUMNS).enumerate() {
-            row.iter_mut().for_each(|e| *e *= self.decay[index % HIDDEN]);
+            let decay = self.decay[index % HIDDEN];
+            for e in row {
+                *e *= decay;
+            }
         }
         for (row, &influence) in self.trace.chunks_exact_mut(COLUMNS).zip(&self.influence) {
             row.iter_mut().zip(&self.presynaptic).for_each(|(e, &z)| *e += influence * z);
@@ -83,7 +86,7 @@ fn bench<T: Real>(criterion: &mut Criterion) {
         twin(&mut expected);
         traces.assert_agrees(&expected, name);
         group.bench_function(BenchmarkId::new(name, level), |bencher| {
-            bencher.iter(|| step(black_box(&mut traces)))
+            bencher.iter(|| step(black_box(&mut traces)));
         });
     };
     let twin_step = |traces: &mut Traces<T>| reference::trace_step(traces.step());

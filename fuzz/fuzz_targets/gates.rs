@@ -20,7 +20,8 @@ fuzz_target!(|bytes: &[u8]| {
         [out.concat(), influence].concat()
     };
     compare(body, |index| {
+        // An infinite cell asks whether the forget gate is exactly 0, which one rounding decides.
         let cell = f64::from(start[index % units].abs());
-        4.0 * f64::from(f32::EPSILON) * (1.0 + if cell.is_finite() { cell } else { 0.0 })
+        4.0 * f64::from(f32::EPSILON) * (1.0 + cell)
     });
 });

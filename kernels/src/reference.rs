@@ -21,7 +21,9 @@ pub fn lstm_gates<T: Real>(op: LstmGates<'_, T>) {
         for j in row * hidden..(row + 1) * hidden {
             let at = |gate: usize| (GATES * row + gate) * hidden + j % hidden;
             let z = |gate: usize| op.preactivation[at(gate)].to_f64();
-            let (i, f, g, o) = (sigmoid(z(0)), sigmoid(z(1)), z(2).tanh(), sigmoid(z(3)));
+            // Rounded once, as stored: a gate that is 0 in `T` must be 0 here too when it meets an infinite cell.
+            let gates = [sigmoid(z(0)), sigmoid(z(1)), z(2).tanh(), sigmoid(z(3))];
+            let [i, f, g, o] = gates.map(|gate| T::from_f64(gate).to_f64());
             let cell_prev = op.cell[j].to_f64();
             let c = f * cell_prev + i * g;
             let (phi, phi_slope) = match op.output_nonlinearity {

@@ -106,7 +106,7 @@ impl<T: Scalar> Eprop<T> {
         let engine = match schedule {
             Schedule::Streaming => {
                 let shard = |rows: Rows| {
-                    let traces = TraceRows::zeros(shape, rows.count)?;
+                    let traces = TraceRows::zeros(shape, rows, batch)?;
                     Ok(Shard { rows, traces, gradient: network.zero_gradient() })
                 };
                 Engine::Streaming(shards(batch).map(shard).collect::<Result<_, Error>>()?)
@@ -139,10 +139,8 @@ impl<T: Scalar> Learner<T> for Eprop<T> {
         match engine {
             Engine::Streaming(shards) => {
                 let work = *batch * sequences.steps() * shape.layout.len();
-                let weight = T::from_f64(1.0 / *batch as f64);
-                let score = for_each_shard(shards, work, |shard| {
-                    shard.run(*level, parameters, sequences, feedback, weight)
-                });
+                let score =
+                    for_each_shard(shards, work, |shard| shard.run(*level, parameters, sequences, feedback));
                 add_in_order(gradient, shards.iter().map(|shard| &shard.gradient[..]));
                 Ok(score)
             }
@@ -160,7 +158,6 @@ impl<T: Scalar> Shard<T> {
         parameters: &[T],
         sequences: &Sequences<'_, T>,
         feedback: &Feedback<T>,
-        weight: T,
     ) -> Score {
         let Self { rows, traces, gradient } = self;
         let rows = *rows;
@@ -174,7 +171,7 @@ impl<T: Scalar> Shard<T> {
             traces.step(level, parameters, sequences.input(step, rows), sequences.is_first(step, rows));
             if sequences.every_step() {
                 let hidden = &traces.forward.state.hidden;
-                traces.output.score_step(parameters, hidden, sequences, rows, step, weight, &mut score);
+                traces.output.score_step(parameters, hidden, sequences, step, &mut score);
                 traces.output.add_gradient(hidden, gradient);
                 traces.learn(level, parameters, feedback, gradient);
             }
@@ -184,7 +181,7 @@ impl<T: Scalar> Shard<T> {
             traces.settle(level);
             traces.forward.active.fill(true);
             let hidden = &traces.forward.state.hidden;
-            traces.output.score_last(parameters, hidden, sequences, rows, weight, &mut score);
+            traces.output.score_last(parameters, hidden, sequences, &mut score);
             traces.output.add_gradient(hidden, gradient);
             traces.learn(level, parameters, feedback, gradient);
         }

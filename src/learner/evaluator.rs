@@ -53,7 +53,7 @@ impl<T: Scalar> Evaluator<T> {
             Ok(Shard {
                 rows,
                 forward: Forward::zeros(shape, rows.count)?,
-                output: OutputRows::zeros(&shape, rows.count),
+                output: OutputRows::zeros(&shape, rows, batch),
                 factors: Factors::zeros(&shape, rows.count, 1)?,
             })
         };
@@ -82,11 +82,11 @@ impl<T: Scalar> Evaluator<T> {
                 forward.step(level, parameters, input, is_first, &mut factors.at(0));
                 if sequences.every_step() {
                     let hidden = &forward.state.hidden;
-                    output.score_step(parameters, hidden, sequences, rows, step, T::ONE, &mut score);
+                    output.score_step(parameters, hidden, sequences, step, &mut score);
                 }
             }
             if !sequences.every_step() {
-                output.score_last(parameters, &forward.state.hidden, sequences, rows, T::ONE, &mut score);
+                output.score_last(parameters, &forward.state.hidden, sequences, &mut score);
             }
             score
         }))

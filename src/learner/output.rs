@@ -21,7 +21,9 @@ use crate::sequences::{Rows, Sequences};
 pub(crate) struct OutputRows<T: Scalar> {
     readout: Readout,
     layout: Layout,
-    rows: usize,
+    rows: Rows,
+    /// What a row's loss counts in the loss of the batch.
+    weight: T,
     /// `[rows, output]`: y.
     pub(crate) output: Buffer<T>,
     /// `[rows, output]`: dE/dy, zero for rows that are not scored.
@@ -29,32 +31,28 @@ pub(crate) struct OutputRows<T: Scalar> {
 }
 
 impl<T: Scalar> OutputRows<T> {
-    pub(crate) fn zeros(shape: &Shape, rows: usize) -> Self {
+    /// For some rows of a batch of `batch`, over which the loss is averaged.
+    pub(crate) fn zeros(shape: &Shape, rows: Rows, batch: usize) -> Self {
         let Shape { readout, layout, .. } = *shape;
-        let length = rows * readout.output();
-        Self { readout, layout, rows, output: Buffer::zeros(length), error: Buffer::zeros(length) }
+        let length = rows.count * readout.output();
+        let weight = T::from_f64(1.0 / batch as f64);
+        Self { readout, layout, rows, weight, output: Buffer::zeros(length), error: Buffer::zeros(length) }
     }
 
     /// Outputs of `step`, where there is a target at every step: scores the active rows and sets their errors to
-    /// `weight * dE/dy`, those of the others to zero.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the step's whole context, which four callers have in hand"
-    )]
+    /// `dE/dy, weighted`, those of the others to zero.
     pub(crate) fn score_step(
         &mut self,
         parameters: &[T],
         hidden: &[T],
         sequences: &Sequences<'_, T>,
-        rows: Rows,
         step: usize,
-        weight: T,
         total: &mut Score,
     ) {
         self.forward(parameters, hidden);
-        for row in 0..rows.count {
-            if step < sequences.length(rows.start + row) {
-                self.score(row, sequences.target(step, rows.start + row), weight, total);
+        for row in 0..self.rows.count {
+            if step < sequences.length(self.rows.start + row) {
+                self.score(row, sequences.target(step, self.rows.start + row), total);
             } else {
                 self.skip(row);
             }
@@ -67,14 +65,12 @@ impl<T: Scalar> OutputRows<T> {
         parameters: &[T],
         hidden: &[T],
         sequences: &Sequences<'_, T>,
-        rows: Rows,
-        weight: T,
         total: &mut Score,
     ) {
         self.forward(parameters, hidden);
-        for row in 0..rows.count {
-            let last = sequences.length(rows.start + row) - 1;
-            self.score(row, sequences.target(last, rows.start + row), weight, total);
+        for row in 0..self.rows.count {
+            let last = sequences.length(self.rows.start + row) - 1;
+            self.score(row, sequences.target(last, self.rows.start + row), total);
         }
     }
 
@@ -88,12 +84,17 @@ impl<T: Scalar> OutputRows<T> {
             }
         }
         let weights = weights(&self.layout, parameters);
-        let hidden = Rect::dense(hidden, self.rows, bias);
-        times_transposed(Rect::dense(&mut self.output[..], self.rows, outputs), Beta::Add, hidden, weights);
+        let hidden = Rect::dense(hidden, self.rows.count, bias);
+        times_transposed(
+            Rect::dense(&mut self.output[..], self.rows.count, outputs),
+            Beta::Add,
+            hidden,
+            weights,
+        );
     }
 
-    /// (2) or (3): scores the output of `row` and sets its error to `weight * dE/dy`.
-    pub(crate) fn score(&mut self, row: usize, target: Target<'_, T>, weight: T, total: &mut Score) {
+    /// (2) or (3): scores the output of `row` and sets its error to `dE/dy, weighted`.
+    pub(crate) fn score(&mut self, row: usize, target: Target<'_, T>, total: &mut Score) {
         let range = row * self.readout.output()..(row + 1) * self.readout.output();
         let (output, error) = (&self.output[range.clone()], &mut self.error[range]);
         total.targets += 1;
@@ -104,7 +105,7 @@ impl<T: Scalar> OutputRows<T> {
                 for (index, (error, y)) in error.iter_mut().zip(output).enumerate() {
                     let probability = (y.to_f64() - largest).exp() / sum;
                     let onehot = f64::from(u8::from(index == class));
-                    *error = weight * T::from_f64(probability - onehot);
+                    *error = self.weight * T::from_f64(probability - onehot);
                 }
                 total.loss += largest + sum.ln() - output[class].to_f64();
                 let first_largest = output.iter().position(|y| y.to_f64() >= largest);
@@ -115,7 +116,7 @@ impl<T: Scalar> OutputRows<T> {
                 for ((error, &y), &value) in error.iter_mut().zip(output).zip(values) {
                     let difference = y - value;
                     squares += difference.to_f64() * difference.to_f64();
-                    *error = weight * difference;
+                    *error = self.weight * difference;
                 }
                 total.loss += 0.5 * squares;
             }
@@ -131,9 +132,9 @@ impl<T: Scalar> OutputRows<T> {
     pub(crate) fn add_gradient(&self, hidden: &[T], gradient: &mut [T]) {
         let block = self.layout.readout();
         let bias = block.columns() - 1;
-        let errors = Rect::dense(&self.error[..], self.rows, self.readout.output());
+        let errors = Rect::dense(&self.error[..], self.rows.count, self.readout.output());
         let target = Rect { columns: bias, ..block.matrix_mut(gradient) };
-        add_transposed_times(target, errors, Rect::dense(hidden, self.rows, bias));
+        add_transposed_times(target, errors, Rect::dense(hidden, self.rows.count, bias));
         for row in self.error.chunks_exact(self.readout.output()) {
             for (unit, &error) in row.iter().enumerate() {
                 gradient[block.index(unit, bias)] += error;
@@ -143,7 +144,7 @@ impl<T: Scalar> OutputRows<T> {
 
     /// (4): `signal [rows, hidden] = error B` with the feedback matrix B `[output, hidden]`.
     pub(crate) fn signal(&self, signal: &mut [T], feedback: Rect<&[T]>) {
-        let errors = Rect::dense(&self.error[..], self.rows, self.readout.output());
-        times(Rect::dense(signal, self.rows, feedback.columns), Beta::Replace, errors, feedback);
+        let errors = Rect::dense(&self.error[..], self.rows.count, self.readout.output());
+        times(Rect::dense(signal, self.rows.count, feedback.columns), Beta::Replace, errors, feedback);
     }
 }

@@ -10,6 +10,7 @@ use crate::learner::traces::TraceRows;
 use crate::lstm::LstmState;
 use crate::network::{Network, Shape};
 use crate::readout::{Loss, Score, Target};
+use crate::sequences::Rows;
 
 /// The step-by-step face of streaming e-prop, for `rows` parallel streams (usually one).
 ///
@@ -60,7 +61,7 @@ impl<T: Scalar> EpropStream<T> {
         let shape = network.shape();
         options.feedback.check(&shape)?;
         let level = options.level.map_or_else(Level::from_env, Ok)?;
-        let traces = TraceRows::zeros(shape, rows)?;
+        let traces = TraceRows::zeros(shape, Rows { start: 0, count: rows }, rows)?;
         Ok(Self { shape, feedback: options.feedback, level, traces, started: false })
     }
 
@@ -125,9 +126,8 @@ impl<T: Scalar> EpropStream<T> {
             }
         }
         let mut score = Score::default();
-        let weight = T::from_f64(1.0 / rows as f64);
         for (row, target) in targets.iter().enumerate() {
-            self.traces.output.score(row, *target, weight, &mut score);
+            self.traces.output.score(row, *target, &mut score);
         }
         self.add_gradient(network, gradient);
         Ok(score)

@@ -65,8 +65,9 @@ impl<T: Scalar> Tape<T> {
     pub(crate) fn new(shape: Shape, batch: usize, max_steps: usize) -> Result<Self, Error> {
         check_nonempty("batch", batch)?;
         check_nonempty("number of steps", max_steps)?;
-        let shards =
-            shards(batch).map(|rows| TapeRows::zeros(shape, rows, max_steps)).collect::<Result<_, _>>()?;
+        let shards = shards(batch)
+            .map(|rows| TapeRows::zeros(shape, rows, batch, max_steps))
+            .collect::<Result<_, _>>()?;
         Ok(Self { shape, batch, max_steps, shards })
     }
 
@@ -84,10 +85,9 @@ impl<T: Scalar> Tape<T> {
             return Err(Error::Capacity { what: "steps on the tape", reserved, found });
         }
         let work = self.batch * sequences.steps() * self.shape.layout.len();
-        let weight = T::from_f64(1.0 / self.batch as f64);
         let score = for_each_shard(&mut self.shards, work, |shard| {
             shard.gradient.fill(T::ZERO);
-            let score = shard.scan_forward(level, parameters, sequences, weight);
+            let score = shard.scan_forward(level, parameters, sequences);
             shard.scan_back(level, parameters, sequences, through);
             score
         });
@@ -97,13 +97,13 @@ impl<T: Scalar> Tape<T> {
 }
 
 impl<T: Scalar> TapeRows<T> {
-    fn zeros(shape: Shape, rows: Rows, steps: usize) -> Result<Self, Error> {
+    fn zeros(shape: Shape, rows: Rows, batch: usize, steps: usize) -> Result<Self, Error> {
         let units = rows.count * shape.lstm.hidden();
         let errors = checked_product("the learner's memory", &[steps, rows.count, shape.readout.output()])?;
         Ok(Self {
             rows,
             forward: Forward::zeros(shape, rows.count)?,
-            output: OutputRows::zeros(&shape, rows.count),
+            output: OutputRows::zeros(&shape, rows, batch),
             factors: Factors::zeros(&shape, rows.count, steps)?,
             errors: Buffer::zeros(errors),
             signal: Buffer::zeros(units),
@@ -114,13 +114,7 @@ impl<T: Scalar> TapeRows<T> {
     }
 
     /// Records the factors of every step; scores the outputs and adds the readout's gradient.
-    fn scan_forward(
-        &mut self,
-        level: Level,
-        parameters: &[T],
-        sequences: &Sequences<'_, T>,
-        weight: T,
-    ) -> Score {
+    fn scan_forward(&mut self, level: Level, parameters: &[T], sequences: &Sequences<'_, T>) -> Score {
         let Self { rows, forward, output, factors, errors, gradient, .. } = self;
         let rows = *rows;
         let mut score = Score::default();
@@ -133,14 +127,14 @@ impl<T: Scalar> TapeRows<T> {
             forward.step(level, parameters, input, is_first, &mut factors);
             if sequences.every_step() {
                 let hidden = &forward.state.hidden;
-                output.score_step(parameters, hidden, sequences, rows, step, weight, &mut score);
+                output.score_step(parameters, hidden, sequences, step, &mut score);
                 output.add_gradient(hidden, gradient);
                 errors[step * output.error.len()..][..output.error.len()].copy_from_slice(&output.error);
             }
         }
         if !sequences.every_step() {
             let hidden = &forward.state.hidden;
-            output.score_last(parameters, hidden, sequences, rows, weight, &mut score);
+            output.score_last(parameters, hidden, sequences, &mut score);
             output.add_gradient(hidden, gradient);
         }
         score

@@ -20,6 +20,7 @@ use crate::layout::Gate;
 use crate::learner::forward::{Factors, Forward};
 use crate::learner::output::OutputRows;
 use crate::network::Shape;
+use crate::sequences::Rows;
 
 /// Gates that have a trace: i, f, g.
 const TRACED: usize = 3;
@@ -42,17 +43,18 @@ pub(crate) struct TraceRows<T: Scalar> {
 }
 
 impl<T: Scalar> TraceRows<T> {
-    pub(crate) fn zeros(shape: Shape, rows: usize) -> Result<Self, Error> {
-        let hidden = shape.lstm.hidden();
-        let trace = checked_product("the traces", &[rows, TRACED, hidden, shape.layout.lstm().stride()])?;
+    /// For some rows of a batch of `batch`.
+    pub(crate) fn zeros(shape: Shape, rows: Rows, batch: usize) -> Result<Self, Error> {
+        let (hidden, count) = (shape.lstm.hidden(), rows.count);
+        let trace = checked_product("the traces", &[count, TRACED, hidden, shape.layout.lstm().stride()])?;
         Ok(Self {
             shape,
-            forward: Forward::zeros(shape, rows)?,
-            output: OutputRows::zeros(&shape, rows),
-            factors: Factors::zeros(&shape, rows, 1)?,
+            forward: Forward::zeros(shape, count)?,
+            output: OutputRows::zeros(&shape, rows, batch),
+            factors: Factors::zeros(&shape, count, 1)?,
             trace: Buffer::zeros(trace),
-            signal: Buffer::zeros(rows * hidden),
-            output_signal: Buffer::zeros(rows * hidden),
+            signal: Buffer::zeros(count * hidden),
+            output_signal: Buffer::zeros(count * hidden),
             pending: false,
         })
     }

@@ -1,7 +1,7 @@
 //! Claim: the trace kernels agree with their scalar twins at every level, for every length and value, a value does not
 //! depend on its position, and small traces are flushed to zero.
 
-use crate::common::{assert_agrees, assert_same_bits, lengths, levels, values};
+use crate::common::{assert_agrees, assert_same_bits, config, lengths, levels, values};
 use eligibility_kernels::trace::{TraceContract, TraceStep, TraceStepContract};
 use eligibility_kernels::{Level, Real, reference};
 use proptest::prelude::*;
@@ -147,7 +147,7 @@ fn check<T: Real>(before: &Traces<T>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn in_f32(traces in traces::<f32>()) {

@@ -1,6 +1,6 @@
 //! Claim: the optimiser updates agree with their scalar twins at every level and for every length.
 
-use crate::common::{assert_agrees, lengths, levels, ordinary};
+use crate::common::{assert_agrees, config, lengths, levels, ordinary};
 use eligibility_kernels::update::{Adam, RmsProp, Sgd};
 use eligibility_kernels::{Real, reference};
 use proptest::prelude::*;
@@ -77,6 +77,8 @@ fn check<T: Real>((w, g, m, v): &Vectors<T>) {
 }
 
 proptest! {
+    #![proptest_config(config())]
+
     #[test]
     fn in_f32(vectors in vectors::<f32>()) {
         check(&vectors);

@@ -20,15 +20,26 @@ pub fn levels() -> Vec<Level> {
     Level::available().collect()
 }
 
+/// A thousand cases a property, or as many as `PROPTEST_CASES` says.
+pub fn config() -> ProptestConfig {
+    let given = std::env::var_os("PROPTEST_CASES").is_some();
+    if given { ProptestConfig::default() } else { ProptestConfig::with_cases(1000) }
+}
+
 /// Lengths around 0, 1, lane - 1, lane, lane + 1 and two lanes and a bit, for lanes of 2, 4, 8 and 16 elements.
 pub fn lengths() -> impl Strategy<Value = usize> {
     select(vec![0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 19, 35])
 }
 
+/// The smallest positive number, a subnormal.
+pub fn smallest<T: Real>() -> f64 {
+    if T::NAME == "f32" { f64::from(f32::from_bits(1)) } else { f64::from_bits(1) }
+}
+
 /// Ordinary values, and now and then a special one.
 pub fn values<T: Real>(length: usize) -> impl Strategy<Value = Vec<T>> {
     let tiny = T::TRACE_FLUSH.to_f64();
-    let subnormal = if T::NAME == "f32" { f64::from(f32::from_bits(3)) } else { f64::from_bits(3) };
+    let subnormal = 3.0 * smallest::<T>();
     let special = vec![
         0.0,
         -0.0,

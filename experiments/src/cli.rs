@@ -1,0 +1,52 @@
+//! The command line.
+
+use clap::{Parser, Subcommand};
+
+use crate::failure::Failure;
+use crate::run_mnist::{MnistArgs, PermutedArgs};
+use crate::run_tca::TcaArgs;
+use crate::tour::TourArgs;
+
+/// Forward-in-time training of LSTMs: the papers' tasks, tables and figures.
+///
+/// Without a command: a tour of at most two minutes.
+#[derive(Debug, Parser)]
+#[command(name = "experiments", version, args_conflicts_with_subcommands = true, args_override_self = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    tour: TourArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Temporal credit assignment: which side won more often, told after a delay
+    Tca(Box<TcaArgs>),
+    /// Sequential MNIST: one pixel per step
+    Smnist(Box<MnistArgs>),
+    /// Permuted sequential MNIST: the pixels in one fixed random order
+    Psmnist(Box<PermutedArgs>),
+}
+
+/// Parses the arguments and does what they say.
+pub(crate) fn run() -> Result<(), Failure> {
+    let cli = Cli::parse();
+    match cli.command {
+        None => cli.tour.run(),
+        Some(Command::Tca(args)) => args.run(),
+        Some(Command::Smnist(args)) => args.run(),
+        Some(Command::Psmnist(args)) => args.run(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,44 @@
+//! The papers' tasks, trained, recorded and drawn: what the `experiments` binary does.
+//!
+//! | layer | modules |
+//! |---|---|
+//! | what is asked | `cli`, `options` |
+//! | data | [`idx`], `mnist`, `tca`, `seeds` |
+//! | training | `trainer`, `run_tca`, `run_mnist`, `epochs`, `tour` |
+//! | what is left behind | `run_dir`, `checkpoint`, `plot`, `text_plot`, `progress`, `summary` |
+//!
+//! Every random number is drawn from a generator keyed by (seed, purpose, index), so no generator state has to be
+//! saved, and a resumed run is the same to the bit as one that was never interrupted.
+
+use std::process::ExitCode;
+
+mod checkpoint;
+mod cli;
+mod epochs;
+mod failure;
+pub mod idx;
+mod mnist;
+mod options;
+mod plot;
+mod progress;
+mod run_dir;
+mod run_mnist;
+mod run_tca;
+mod seeds;
+mod summary;
+mod tca;
+mod text_plot;
+mod tour;
+mod trainer;
+
+/// Reads the command line, runs what it asks for, and prints what went wrong in a sentence.
+#[must_use]
+pub fn main() -> ExitCode {
+    match cli::run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            progress::warn(format_args!("error: {failure}"));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Network, learner and optimiser as the options ask for them, and one update.
+//!
+//! ```text
+//! gradient = learner(network, batch);   clip(gradient);   network = optimizer(network, gradient)
+//! ```
+//!
+//! A learner is made for a fixed number of rows. For a batch of another size (the last one of an epoch) a new one takes
+//! its place: learners hold no state from one update to the next, so this changes nothing else, and the memory of only
+//! one is ever in use.
+
+use eligibility::{
+    Adam, Bptt, Buffer, Eprop, EpropOptions, Error, Feedback, Init, Learner, Loss, Lstm, Network, Optimizer,
+    Readout, RmsProp, Schedule, Score, Sequences, Sgd, clip_global_norm,
+};
+use peak_alloc::PeakAlloc;
+
+use crate::checkpoint::Element;
+use crate::failure::Failure;
+use crate::options::{FeedbackKind, LearnerKind, OptimizerKind, ScheduleKind, Training};
+use crate::seeds::{Purpose, rng};
+
+/// Sizes that the task fixes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sizes {
+    pub(crate) input: usize,
+    pub(crate) output: usize,
+    pub(crate) max_steps: usize,
+}
+
+/// What learners are made from.
+#[derive(Debug)]
+enum Recipe<T: Element> {
+    Eprop { feedback: Feedback<T>, schedule: Schedule },
+    Bptt { max_steps: usize },
+}
+
+/// Everything that changes, or is needed, from one update to the next.
+pub(crate) struct Trainer<T: Element> {
+    pub(crate) network: Network<T>,
+    pub(crate) optimizer: Box<dyn Optimizer<T>>,
+    recipe: Recipe<T>,
+    /// With the number of rows it was made for.
+    learner: Option<(usize, Box<dyn Learner<T>>)>,
+    gradient: Buffer<T>,
+    clip: Option<f64>,
+    /// Bytes that the learner holds.
+    held_bytes: usize,
+    /// The most that a learner held, with what a gradient needed on top.
+    learner_bytes: usize,
+}
+
+impl<T: Element> Trainer<T> {
+    pub(crate) fn new(options: &Training, sizes: Sizes) -> Result<Self, Error> {
+        let init = Init { forget_bias_offset: options.forget_bias };
+        let (lstm, readout) =
+            (Lstm::new(sizes.input, options.hidden)?, Readout::new(sizes.output, Loss::CrossEntropy)?);
+        let network: Network<T> = init.network(lstm, readout, &mut rng(options.seed, Purpose::Weights, 0))?;
+        let recipe = match options.learner {
+            LearnerKind::Bptt => Recipe::Bptt { max_steps: sizes.max_steps },
+            LearnerKind::Eprop => Recipe::Eprop {
+                feedback: match options.feedback {
+                    None | Some(FeedbackKind::Symmetric) => Feedback::Symmetric,
+                    Some(FeedbackKind::Random) => {
+                        Feedback::random(&network, &mut rng(options.seed, Purpose::Feedback, 0))
+                    }
+                },
+                schedule: match options.schedule {
+                    None | Some(ScheduleKind::Streaming) => Schedule::Streaming,
+                    Some(ScheduleKind::Whole) => Schedule::WholeSequence { max_steps: sizes.max_steps },
+                },
+            },
+        };
+        if let Some(limit) = options.clip {
+            clip_global_norm::<T>(&mut [], limit)?; // rejects a limit that is no norm, before anything is trained
+        }
+        Ok(Self {
+            optimizer: optimizer(options, &network)?,
+            recipe,
+            learner: None,
+            gradient: network.zero_gradient(),
+            network,
+            clip: options.clip,
+            held_bytes: 0,
+            learner_bytes: 0,
+        })
+    }
+
+    /// One update on one batch.
+    pub(crate) fn update(&mut self, sequences: &Sequences<'_, T>) -> Result<Score, Failure> {
+        let mut learner = self.learner_for(sequences.batch())?;
+        let before = PeakAlloc.current_usage();
+        PeakAlloc.reset_peak_usage();
+        let score = learner.1.gradient(&self.network, sequences, &mut self.gradient)?;
+        // What stays allocated is no memory of the learner (it allocates nothing after it was made), but the workspace
+        // that matrix products keep for each thread from the first product on, whoever asks for it.
+        let kept = PeakAlloc.current_usage().max(before);
+        let on_top = PeakAlloc.peak_usage().saturating_sub(kept);
+        self.learner_bytes = self.learner_bytes.max(self.held_bytes + on_top);
+        self.learner = Some(learner);
+        if !score.loss.is_finite() {
+            return Err(Failure::new(format!(
+                "training diverged: the loss at update {} is {}; try a smaller --lr, or --clip",
+                self.optimizer.updates() + 1,
+                score.loss
+            )));
+        }
+        if let Some(limit) = self.clip {
+            clip_global_norm(&mut self.gradient, limit)?;
+        }
+        self.optimizer.update(self.network.parameters_mut(), &self.gradient)?;
+        Ok(score)
+    }
+
+    /// Heap bytes of the learner at the peak of training so far, without the workspace of matrix products, which is the
+    /// same for all learners (0 if no counting allocator is installed).
+    pub(crate) fn learner_bytes(&self) -> usize {
+        self.learner_bytes
+    }
+
+    /// The learner, if it is for this number of rows, else a new one.
+    fn learner_for(&mut self, rows: usize) -> Result<(usize, Box<dyn Learner<T>>), Error> {
+        if let Some(learner) = self.learner.take_if(|(made_for, _)| *made_for == rows) {
+            return Ok(learner);
+        }
+        self.learner = None;
+        let before = PeakAlloc.current_usage();
+        let learner: Box<dyn Learner<T>> = match &self.recipe {
+            Recipe::Bptt { max_steps } => Box::new(Bptt::new(&self.network, rows, *max_steps)?),
+            Recipe::Eprop { feedback, schedule } => {
+                let (feedback, schedule) = (feedback.clone(), *schedule);
+                Box::new(Eprop::new(&self.network, rows, EpropOptions { feedback, schedule, level: None })?)
+            }
+        };
+        self.held_bytes = PeakAlloc.current_usage().saturating_sub(before);
+        Ok((rows, learner))
+    }
+}
+
+fn optimizer<T: Element>(options: &Training, network: &Network<T>) -> Result<Box<dyn Optimizer<T>>, Error> {
+    Ok(match options.optimizer {
+        OptimizerKind::Sgd => Box::new(Sgd::new(network, options.lr)?),
+        OptimizerKind::Adam => Box::new(Adam::new(network, options.lr)?),
+        OptimizerKind::Rmsprop => {
+            let rmsprop = RmsProp::new(network, options.lr)?;
+            match options.rmsprop_decay {
+                Some(decay) => Box::new(rmsprop.with_decay(decay)?),
+                None => Box::new(rmsprop),
+            }
+        }
+    })
+}
