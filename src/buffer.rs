@@ -33,6 +33,10 @@ pub struct Buffer<T: Real> {
 
 impl<T: Real> Buffer<T> {
     /// `length` zeros.
+    ///
+    /// # Panics
+    ///
+    /// If that is more than memory can address, as `vec!` does.
     #[must_use]
     pub fn zeros(length: usize) -> Self {
         Self { lines: vec![T::CacheLine::zeroed(); length.div_ceil(per_line::<T>())], length }

@@ -13,7 +13,7 @@ use eligibility_kernels::lstm_gates::OutputNonlinearity;
 
 use crate::affine::Scalar;
 use crate::buffer::Buffer;
-use crate::error::{Error, check_nonempty};
+use crate::error::{Error, check_nonempty, checked_product};
 
 /// An LSTM layer's sizes and form; its weights live in a [`Network`](crate::Network).
 ///
@@ -75,9 +75,12 @@ pub struct LstmState<T: Scalar> {
 
 impl<T: Scalar> LstmState<T> {
     /// The state before a sequence: all zero.
-    #[must_use]
-    pub fn zeros(lstm: &Lstm, rows: usize) -> Self {
-        let length = rows * lstm.hidden();
-        Self { cell: Buffer::zeros(length), hidden: Buffer::zeros(length) }
+    ///
+    /// # Errors
+    ///
+    /// If it would be too large for memory.
+    pub fn zeros(lstm: &Lstm, rows: usize) -> Result<Self, Error> {
+        let length = checked_product("the LSTM's state", &[rows, lstm.hidden()])?;
+        Ok(Self { cell: Buffer::zeros(length), hidden: Buffer::zeros(length) })
     }
 }

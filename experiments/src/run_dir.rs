@@ -8,7 +8,8 @@
 //! | `summary.md`, `curve.svg` | the result, for people |
 //!
 //! A run goes on from its checkpoint if task, options, version and level are those recorded; otherwise the first
-//! difference is an error. The log is cut back to what the checkpoint has seen.
+//! difference is an error. Only its length, `--updates` or `--epochs`, may change: a finished run can be continued. The
+//! log is cut back to what the checkpoint has seen.
 
 use std::fs::{self, File};
 use std::io::{Seek, SeekFrom, Write};
@@ -29,6 +30,9 @@ const LOG: &str = "log.jsonl";
 const CHECKPOINT: &str = "checkpoint.safetensors";
 const SUMMARY: &str = "summary.md";
 const CURVE: &str = "curve.svg";
+
+/// Options that say how long a run lasts, and nothing about what it computes until then.
+const LENGTHS: [&str; 2] = ["updates", "epochs"];
 
 /// An open run.
 #[derive(Debug)]
@@ -102,10 +106,7 @@ impl RunDir {
         let checkpoint = if args.fresh { dir.remove_results()? } else { dir.resume(&record)? };
         let log_bytes = checkpoint.as_ref().map_or(Ok(0), Checkpoint::log_bytes)?;
         dir.cut_log(log_bytes)?;
-        if checkpoint.is_none() {
-            let text = format!("{record:#}\n");
-            checkpoint::replace(&dir.path.join(OPTIONS), text.as_bytes())?;
-        }
+        checkpoint::replace(&dir.path.join(OPTIONS), format!("{record:#}\n").as_bytes())?;
         Ok((dir, checkpoint))
     }
 
@@ -225,7 +226,8 @@ fn difference(recorded: &Value, now: &Value) -> Option<String> {
     }
     let empty = Map::new();
     let [old, new] = [recorded, now].map(|record| record["options"].as_object().unwrap_or(&empty));
-    old.keys().chain(new.keys()).find_map(|key| {
+    let mut keys = old.keys().chain(new.keys()).filter(|key| !LENGTHS.contains(&key.as_str()));
+    keys.find_map(|key| {
         let [old, new] = [old, new].map(|options| options.get(key).unwrap_or(&Value::Null));
         clause(format!("option --{key}"), old, new)
     })
@@ -257,5 +259,11 @@ mod tests {
         assert_eq!(clause, "option --lr was 0.1 and is now 0.2");
         let clause = difference(&json!({"options": {}}), &json!({"options": {"clip": 1}})).unwrap();
         assert_eq!(clause, "option --clip was null and is now 1");
+    }
+
+    #[test]
+    fn a_run_may_be_made_longer() {
+        let record = |epochs: u64| json!({"task": "smnist", "options": {"epochs": epochs, "lr": 0.1}});
+        assert_eq!(difference(&record(1), &record(3)), None);
     }
 }

@@ -14,6 +14,8 @@ use crate::lanes::Lanes;
 use crate::level::Kernel;
 use crate::real::Real;
 
+mod sweep;
+
 /// One streaming step of the traces, equation (1), for a batch of rows.
 ///
 /// Shapes, row-major, with `rows = active.len()`: see the fields; units, columns and gates follow from the lengths.
@@ -136,6 +138,11 @@ impl Sizes {
     fn is_empty(self) -> bool {
         self.gates * self.units * self.columns == 0
     }
+    /// 0, 1, ..., units - 1, gate after gate.
+    #[inline(always)]
+    fn unit_of_each_trace(self) -> impl Iterator<Item = usize> {
+        (0..self.units).cycle()
+    }
 }
 
 impl<T> TraceStep<'_, T> {
@@ -223,23 +230,10 @@ impl<T: Real> Kernel<T> for TraceStep<'_, T> {
             return;
         }
         let flush = [T::TRACE_FLUSH, T::ZERO].map(|x| V::splat(token, x));
-        for_each_row(self, sizes, |_, decay, influence, presynaptic, trace| {
-            let traces = trace.chunks_exact_mut(sizes.units * sizes.columns);
-            for (trace, influence) in traces.zip(influence.chunks_exact(sizes.units)) {
-                let units = trace.chunks_exact_mut(sizes.columns).zip(decay).zip(influence);
-                for ((trace, &decay), &influence) in units {
-                    let (decay, influence) = (V::splat(token, decay), V::splat(token, influence));
-                    let mut elements = trace.chunks_exact_mut(V::WIDTH);
-                    let mut inputs = presynaptic.chunks_exact(V::WIDTH);
-                    for (e, z) in elements.by_ref().zip(inputs.by_ref()) {
-                        step(decay, V::load(token, e), influence, V::load(token, z), flush).store(e);
-                    }
-                    let (e, z) = (elements.into_remainder(), inputs.remainder());
-                    if !e.is_empty() {
-                        let (trace, input) = (V::load_head(token, e), V::load_head(token, z));
-                        step(decay, trace, influence, input, flush).store_head(e);
-                    }
-                }
+        self.for_each_row(sizes, |_, row| {
+            let traces = row.trace.chunks_exact_mut(sizes.columns);
+            for ((trace, unit), &influence) in traces.zip(sizes.unit_of_each_trace()).zip(row.influence) {
+                sweep::step::<V>(token, [row.decay[unit], influence], row.presynaptic, trace, flush);
             }
         });
     }
@@ -256,34 +250,14 @@ impl<T: Real> Kernel<T> for TraceStepContract<'_, T> {
         }
         let Self { step: op, signal, gradient } = self;
         let flush = [T::TRACE_FLUSH, T::ZERO].map(|x| V::splat(token, x));
-        let gate = sizes.units * sizes.columns;
-        for_each_row(op, sizes, |row, decay, influence, presynaptic, trace| {
-            let signal = &signal[row * sizes.units..][..sizes.units];
-            let gates = trace.chunks_exact_mut(gate).zip(gradient.chunks_exact_mut(gate));
-            for ((trace, gradient), influence) in gates.zip(influence.chunks_exact(sizes.units)) {
-                let units =
-                    trace.chunks_exact_mut(sizes.columns).zip(gradient.chunks_exact_mut(sizes.columns));
-                for ((((trace, gradient), &decay), &influence), &signal) in
-                    units.zip(decay).zip(influence).zip(signal)
-                {
-                    let (decay, influence) = (V::splat(token, decay), V::splat(token, influence));
-                    let signal = V::splat(token, signal);
-                    let mut elements = trace.chunks_exact_mut(V::WIDTH);
-                    let mut sums = gradient.chunks_exact_mut(V::WIDTH);
-                    let mut inputs = presynaptic.chunks_exact(V::WIDTH);
-                    for ((e, sum), z) in elements.by_ref().zip(sums.by_ref()).zip(inputs.by_ref()) {
-                        let next = step(decay, V::load(token, e), influence, V::load(token, z), flush);
-                        next.store(e);
-                        signal.mul_add(next, V::load(token, sum)).store(sum);
-                    }
-                    let (e, sum, z) = (elements.into_remainder(), sums.into_remainder(), inputs.remainder());
-                    if !e.is_empty() {
-                        let (trace, input) = (V::load_head(token, e), V::load_head(token, z));
-                        let next = step(decay, trace, influence, input, flush);
-                        next.store_head(e);
-                        signal.mul_add(next, V::load_head(token, sum)).store_head(sum);
-                    }
-                }
+        op.for_each_row(sizes, |row_index, row| {
+            let signal = &signal[row_index * sizes.units..][..sizes.units];
+            let traces = row.trace.chunks_exact_mut(sizes.columns);
+            let pairs = traces.zip(gradient.chunks_exact_mut(sizes.columns));
+            for (((trace, sum), unit), &influence) in pairs.zip(sizes.unit_of_each_trace()).zip(row.influence)
+            {
+                let factors = [row.decay[unit], influence, signal[unit]];
+                sweep::step_contract::<V>(token, factors, row.presynaptic, trace, sum, flush);
             }
         });
     }
@@ -299,50 +273,39 @@ impl<T: Real> Kernel<T> for TraceContract<'_, T> {
             return;
         }
         let rows = self.active.iter().zip(self.signal.chunks_exact(sizes.units));
-        for ((&active, signal), trace) in rows.zip(self.trace.chunks_exact(self.gradient.len())) {
-            if !active {
-                continue;
-            }
-            let blocks = trace.chunks_exact(sizes.columns).zip(self.gradient.chunks_exact_mut(sizes.columns));
-            for ((trace, gradient), &signal) in blocks.zip(signal.iter().cycle()) {
-                let signal = V::splat(token, signal);
-                let mut sums = gradient.chunks_exact_mut(V::WIDTH);
-                let mut elements = trace.chunks_exact(V::WIDTH);
-                for (sum, e) in sums.by_ref().zip(elements.by_ref()) {
-                    signal.mul_add(V::load(token, e), V::load(token, sum)).store(sum);
-                }
-                let (sum, e) = (sums.into_remainder(), elements.remainder());
-                if !e.is_empty() {
-                    signal.mul_add(V::load_head(token, e), V::load_head(token, sum)).store_head(sum);
-                }
+        for ((_, signal), trace) in
+            rows.zip(self.trace.chunks_exact(self.gradient.len())).filter(|((active, _), _)| **active)
+        {
+            let pairs = trace.chunks_exact(sizes.columns).zip(self.gradient.chunks_exact_mut(sizes.columns));
+            for ((trace, sum), unit) in pairs.zip(sizes.unit_of_each_trace()) {
+                sweep::contract::<V>(token, signal[unit], trace, sum);
             }
         }
     }
 }
 
-/// (1) for one vector; below the first of `flush` in magnitude it becomes the second, zero. NaN is not small.
-#[inline(always)]
-fn step<V: Lanes>(decay: V, trace: V, influence: V, presynaptic: V, flush: [V; 2]) -> V {
-    let next = influence.mul_add(presynaptic, decay * trace);
-    next.abs().less_select(flush[0], flush[1], next)
+/// The slices of one batch row.
+struct Row<'a, T> {
+    /// `[units]`
+    decay: &'a [T],
+    /// `[gates * units]`
+    influence: &'a [T],
+    /// `[columns]`
+    presynaptic: &'a [T],
+    /// `[gates, units, columns]`
+    trace: &'a mut [T],
 }
 
-/// Calls `body(row, decay, influence, presynaptic, trace)` for the active rows.
-#[inline(always)]
-fn for_each_row<T>(
-    op: TraceStep<'_, T>,
-    sizes: Sizes,
-    mut body: impl FnMut(usize, &[T], &[T], &[T], &mut [T]),
-) {
-    let rows = (op.active.iter())
-        .zip(op.decay.chunks_exact(sizes.units))
-        .zip(op.influence.chunks_exact(sizes.influence))
-        .zip(op.presynaptic.chunks_exact(sizes.columns))
-        .zip(op.trace.chunks_exact_mut(sizes.gates * sizes.units * sizes.columns))
-        .enumerate();
-    for (row, ((((&active, decay), influence), presynaptic), trace)) in rows {
-        if active {
-            body(row, decay, &influence[..sizes.gates * sizes.units], presynaptic, trace);
+impl<T> TraceStep<'_, T> {
+    /// Calls `body` with the index and the slices of each active row.
+    #[inline(always)]
+    fn for_each_row(self, sizes: Sizes, mut body: impl FnMut(usize, Row<'_, T>)) {
+        let traces = self.trace.chunks_exact_mut(sizes.gates * sizes.units * sizes.columns);
+        for (row, (trace, _)) in traces.zip(self.active).enumerate().filter(|(_, (_, active))| **active) {
+            let decay = &self.decay[row * sizes.units..][..sizes.units];
+            let influence = &self.influence[row * sizes.influence..][..sizes.gates * sizes.units];
+            let presynaptic = &self.presynaptic[row * sizes.columns..][..sizes.columns];
+            body(row, Row { decay, influence, presynaptic, trace });
         }
     }
 }

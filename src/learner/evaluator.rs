@@ -53,12 +53,18 @@ impl<T: Scalar> Evaluator<T> {
             Ok(Shard {
                 rows,
                 forward: Forward::zeros(shape, rows.count)?,
-                output: OutputRows::zeros(&shape, rows, batch),
+                output: OutputRows::zeros(&shape, rows, batch)?,
                 factors: Factors::zeros(&shape, rows.count, 1)?,
             })
         };
         let shards = shards(batch).map(shard).collect::<Result<_, Error>>()?;
         Ok(Self { shape, batch, level: Level::from_env()?, shards })
+    }
+
+    /// At another instruction-set level.
+    #[must_use]
+    pub fn with_level(self, level: Level) -> Self {
+        Self { level, ..self }
     }
 
     /// Scores the outputs against the targets.

@@ -106,7 +106,7 @@ impl<T: Scalar> Forward<T> {
         reserve_workspace::<T>();
         Ok(Self {
             shape,
-            state: LstmState::zeros(&shape.lstm, rows),
+            state: LstmState::zeros(&shape.lstm, rows)?,
             preactivation: Buffer::zeros(preactivation),
             active: vec![true; rows],
         })

@@ -11,6 +11,7 @@
 
 use crate::affine::{Beta, Rect, Scalar, add_transposed_times, times, times_transposed};
 use crate::buffer::Buffer;
+use crate::error::{Error, checked_product};
 use crate::layout::Layout;
 use crate::network::Shape;
 use crate::readout::{Readout, Score, Target, weights};
@@ -32,15 +33,16 @@ pub(crate) struct OutputRows<T: Scalar> {
 
 impl<T: Scalar> OutputRows<T> {
     /// For some rows of a batch of `batch`, over which the loss is averaged.
-    pub(crate) fn zeros(shape: &Shape, rows: Rows, batch: usize) -> Self {
+    pub(crate) fn zeros(shape: &Shape, rows: Rows, batch: usize) -> Result<Self, Error> {
         let Shape { readout, layout, .. } = *shape;
-        let length = rows.count * readout.output();
+        let length = checked_product("the learner's memory", &[rows.count, readout.output()])?;
         let weight = T::from_f64(1.0 / batch as f64);
-        Self { readout, layout, rows, weight, output: Buffer::zeros(length), error: Buffer::zeros(length) }
+        let (output, error) = (Buffer::zeros(length), Buffer::zeros(length));
+        Ok(Self { readout, layout, rows, weight, output, error })
     }
 
     /// Outputs of `step`, where there is a target at every step: scores the active rows and sets their errors to
-    /// `dE/dy, weighted`, those of the others to zero.
+    /// `weight * dE/dy`, those of the others to zero.
     pub(crate) fn score_step(
         &mut self,
         parameters: &[T],
@@ -93,7 +95,7 @@ impl<T: Scalar> OutputRows<T> {
         );
     }
 
-    /// (2) or (3): scores the output of `row` and sets its error to `dE/dy, weighted`.
+    /// (2) or (3): scores the output of `row` and sets its error to `weight * dE/dy`.
     pub(crate) fn score(&mut self, row: usize, target: Target<'_, T>, total: &mut Score) {
         let range = row * self.readout.output()..(row + 1) * self.readout.output();
         let (output, error) = (&self.output[range.clone()], &mut self.error[range]);

@@ -103,7 +103,7 @@ impl<T: Scalar> TapeRows<T> {
         Ok(Self {
             rows,
             forward: Forward::zeros(shape, rows.count)?,
-            output: OutputRows::zeros(&shape, rows, batch),
+            output: OutputRows::zeros(&shape, rows, batch)?,
             factors: Factors::zeros(&shape, rows.count, steps)?,
             errors: Buffer::zeros(errors),
             signal: Buffer::zeros(units),

@@ -50,7 +50,7 @@ impl<T: Scalar> TraceRows<T> {
         Ok(Self {
             shape,
             forward: Forward::zeros(shape, count)?,
-            output: OutputRows::zeros(&shape, rows, batch),
+            output: OutputRows::zeros(&shape, rows, batch)?,
             factors: Factors::zeros(&shape, count, 1)?,
             trace: Buffer::zeros(trace),
             signal: Buffer::zeros(count * hidden),

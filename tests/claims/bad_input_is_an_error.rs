@@ -41,6 +41,7 @@ fn sizes_of_networks() {
     for (input, hidden) in [(1, usize::MAX), (usize::MAX, 1), (1 << 40, 1 << 40), (1, usize::MAX / 4)] {
         rejects(Network::<f32>::zeros(Lstm::new(input, hidden).unwrap(), readout), &["too large"]);
     }
+    rejects(LstmState::<f32>::zeros(&Lstm::new(1, 1 << 40).unwrap(), 1 << 40), &["too large"]);
     let outputs = Readout::new(usize::MAX, Loss::SquaredError).unwrap();
     rejects(Network::<f64>::zeros(Lstm::new(1, 1).unwrap(), outputs), &["too large"]);
     let init = Init { forget_bias_offset: f64::NAN };
@@ -107,7 +108,7 @@ fn whatever_a_learner_is_given() {
             Sequences::new(4, 2, x, Targets::LastValues(&[0.0; 6])).unwrap(),
             &["needs classes", "values"],
         );
-        let initial = LstmState::zeros(network.lstm(), 3);
+        let initial = LstmState::zeros(network.lstm(), 3).unwrap();
         reject(fitting().starting_from(&initial), &["initial cell state", "10", "15"]);
         if index > 0 {
             reject(fitting(), &["steps", "4 needed", "3"]);
@@ -129,7 +130,7 @@ fn whatever_a_stream_is_given() {
     let fresh = stream.clone();
     rejects(stream.step(network, &[0.0; 3], &[false]), &["input", "2", "3"]);
     rejects(stream.step(network, &[0.0; 2], &[]), &["is_first", "1", "0"]);
-    rejects(stream.start_from(&LstmState::zeros(network.lstm(), 2)), &["cell state", "5", "10"]);
+    rejects(stream.start_from(&LstmState::zeros(network.lstm(), 2).unwrap()), &["cell state", "5", "10"]);
     assert_eq!(stream, fresh);
     stream.step(network, &[0.0; 2], &[true]).unwrap();
     rejects(stream.learn(network, &[Target::Class(3)], &mut gradient), &["target class", "at most 2", "3"]);

@@ -34,7 +34,7 @@ impl Case {
         };
         network.set_lstm(&blocks).unwrap();
         network.set_readout(&readout(&golden)).unwrap();
-        let mut initial = LstmState::zeros(&lstm, batch);
+        let mut initial = LstmState::zeros(&lstm, batch).unwrap();
         initial.cell.copy_from_slice(&golden.f64("c0"));
         initial.hidden.copy_from_slice(&golden.f64("h0"));
         let inputs = golden.f64("x");

@@ -80,7 +80,7 @@ impl<T: Scalar> Problem<T> {
             (0..length).map(|_| T::from_f64(scale * rng.random_range(-1.0..1.0))).collect()
         };
         let (inputs, values) = (real(cells * form.input, 2.0), real(targets * form.output, 1.0));
-        let mut initial = LstmState::zeros(&lstm, form.batch);
+        let mut initial = LstmState::zeros(&lstm, form.batch).unwrap();
         initial.cell.copy_from_slice(&real(form.batch * form.hidden, 1.0));
         initial.hidden.copy_from_slice(&real(form.batch * form.hidden, 0.7));
         let classes = (0..targets).map(|_| rng.random_range(0..form.output)).collect();
