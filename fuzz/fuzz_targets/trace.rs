@@ -13,14 +13,25 @@ fuzz_target!(|bytes: &[u8]| {
     let (presynaptic, start) = rest[..2 * columns].split_at(columns);
     let body = |level: Option<Level>| {
         let mut trace = start.to_vec();
-        let op = TraceStep { active: &[true], decay: &[decay], influence: &[influence], presynaptic, trace: &mut trace };
-        level.map_or_else(|| reference::trace_step(op), |level| level.run(op));
+        let op = TraceStep {
+            active: &[true],
+            decay: &[decay],
+            influence: &[influence],
+            presynaptic,
+            trace: &mut trace,
+        };
+        match level {
+            None => reference::trace_step(op),
+            Some(level) => level.run(op),
+        }
         trace
     };
     compare(body, |index| {
         let [decay, influence, e, z] = [decay, influence, start[index], presynaptic[index]].map(f64::from);
         let scale = (decay * e).abs() + (influence * z).abs();
-        if scale > f64::from(f32::MAX) { return f64::INFINITY };
+        if scale > f64::from(f32::MAX) {
+            return f64::INFINITY;
+        };
         2.0 * f64::from(f32::EPSILON) * scale + 1.001 * f64::from(f32::TRACE_FLUSH)
     });
 });

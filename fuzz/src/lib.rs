@@ -17,7 +17,8 @@ pub fn compare(body: impl Fn(Option<Level>) -> Vec<f32>, tolerance: impl Fn(usiz
         for (index, (found, &expected)) in body(Some(level)).into_iter().zip(&expected).enumerate() {
             let allowed = tolerance(index);
             let close = (f64::from(found) - f64::from(expected)).abs() <= allowed;
-            let agrees = if expected.is_finite() { close } else { !found.is_finite() } || allowed == f64::INFINITY;
+            let agrees =
+                if expected.is_finite() { close } else { !found.is_finite() } || allowed == f64::INFINITY;
             assert!(agrees, "{level}: element {index} is {found}, its twin {expected}, allowed {allowed:e}");
         }
     }
