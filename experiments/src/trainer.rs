@@ -9,8 +9,8 @@
 //! one is ever in use.
 
 use eligibility::{
-    Adam, Bptt, Buffer, Eprop, EpropOptions, Error, Feedback, Init, Learner, Loss, Lstm, Network, Optimizer,
-    Readout, RmsProp, Schedule, Score, Sequences, Sgd, clip_global_norm,
+    Adam, Bptt, Buffer, Eprop, EpropOptions, Error, Evaluator, Feedback, Init, Learner, Loss, Lstm, Network,
+    Optimizer, Readout, RmsProp, Schedule, Score, Sequences, Sgd, clip_global_norm,
 };
 use peak_alloc::PeakAlloc;
 
@@ -123,6 +123,8 @@ impl<T: Element> Trainer<T> {
             return Ok(learner);
         }
         self.learner = None;
+        // The first learner of a thread also makes the thread's workspace of matrix products: let that be this one.
+        drop(Evaluator::new(&self.network, 1)?);
         let before = PeakAlloc.current_usage();
         let learner: Box<dyn Learner<T>> = match &self.recipe {
             Recipe::Bptt { max_steps } => Box::new(Bptt::new(&self.network, rows, *max_steps)?),

@@ -196,8 +196,8 @@ impl fmt::Display for LevelError {
                 write!(f, "instruction-set level \"{name}\" is not available; this machine has")?;
             }
         }
-        for level in Level::available() {
-            write!(f, " \"{level}\"")?;
+        for (index, level) in Level::available().enumerate() {
+            write!(f, "{} \"{level}\"", if index == 0 { "" } else { "," })?;
         }
         write!(f, " (set {LEVEL_VARIABLE} to one of them, or unset it for the best)")
     }

@@ -3,15 +3,35 @@
 //! A twin takes the same struct of slices as the kernel. It is the oracle of the property tests and the
 //! specification: where a kernel and its twin differ by more than the kernel's stated accuracy, the kernel is wrong.
 
+use crate::activation::{Exp, Sigmoid, Tanh};
 use crate::lstm_gates::{GATES, LstmGates, LstmGatesBackward, OutputNonlinearity};
 use crate::real::Real;
 use crate::trace::{TraceContract, TraceStep, TraceStepContract};
 use crate::update::{Adam, RmsProp, Sgd};
 
-/// `1 / (1 + exp(-x))`.
-#[must_use]
-pub fn sigmoid(x: f64) -> f64 {
+fn logistic(x: f64) -> f64 {
     1.0 / (1.0 + (-x).exp())
+}
+
+fn map<T: Real>(input: &[T], output: &mut [T], f: impl Fn(f64) -> f64) {
+    for (y, x) in output.iter_mut().zip(input) {
+        *y = T::from_f64(f(x.to_f64()));
+    }
+}
+
+/// Twin of [`Sigmoid`].
+pub fn sigmoid<T: Real>(op: Sigmoid<'_, T>) {
+    map(op.input, op.output, logistic);
+}
+
+/// Twin of [`Tanh`].
+pub fn tanh<T: Real>(op: Tanh<'_, T>) {
+    map(op.input, op.output, f64::tanh);
+}
+
+/// Twin of [`Exp`].
+pub fn exp<T: Real>(op: Exp<'_, T>) {
+    map(op.input, op.output, f64::exp);
 }
 
 /// Twin of [`LstmGates`].
@@ -22,7 +42,7 @@ pub fn lstm_gates<T: Real>(op: LstmGates<'_, T>) {
             let at = |gate: usize| (GATES * row + gate) * hidden + j % hidden;
             let z = |gate: usize| op.preactivation[at(gate)].to_f64();
             // Rounded once, as stored: a gate that is 0 in `T` must be 0 here too when it meets an infinite cell.
-            let gates = [sigmoid(z(0)), sigmoid(z(1)), z(2).tanh(), sigmoid(z(3))];
+            let gates = [logistic(z(0)), logistic(z(1)), z(2).tanh(), logistic(z(3))];
             let [i, f, g, o] = gates.map(|gate| T::from_f64(gate).to_f64());
             let cell_prev = op.cell[j].to_f64();
             let c = f * cell_prev + i * g;

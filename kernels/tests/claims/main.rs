@@ -3,6 +3,7 @@
 mod common;
 
 mod activation_accuracy;
+mod activations_agree_with_their_twins;
 mod gates_agree_with_their_twin;
 mod levels;
 mod traces_agree_with_their_twin;
