@@ -10,8 +10,8 @@
 //! The loss is the mean over batch rows of the sum over a row's targets.
 
 use crate::affine::Scalar;
-use crate::error::Error;
-use crate::network::Network;
+use crate::error::{Error, check_size};
+use crate::network::{Network, Shape};
 use crate::readout::Score;
 use crate::sequences::{Rows, Sequences};
 
@@ -76,6 +76,19 @@ pub trait Learner<T: Scalar> {
         sequences: &Sequences<'_, T>,
         gradient: &mut [T],
     ) -> Result<Score, Error>;
+}
+
+/// `Ok` if network, batch and gradient have the sizes that a learner was made for.
+fn check_call<T: Scalar>(
+    shape: &Shape,
+    batch: usize,
+    network: &Network<T>,
+    sequences: &Sequences<'_, T>,
+    gradient: &[T],
+) -> Result<(), Error> {
+    network.check_same_shape(shape)?;
+    sequences.check(shape, batch)?;
+    check_size("gradient", shape.layout.len(), gradient.len())
 }
 
 /// Batch rows that are processed together. Fixed, so that the order of summation, and with it every bit of the

@@ -71,20 +71,7 @@ fn check<T: Scalar>(form: Form) {
 
 #[test]
 fn after_construction() {
-    let form = Form {
-        input: 2,
-        hidden: 40,
-        output: 3,
-        steps: 12,
-        batch: 20,
-        every_step: true,
-        classes: true,
-        resets: true,
-        lengths: true,
-        initial: true,
-        identity: false,
-        seed: 5,
-    };
+    let form = Form { input: 2, hidden: 40, steps: 12, batch: 20, seed: 5, ..Form::FULL };
     check::<f32>(form);
     check::<f64>(Form { every_step: false, classes: false, ..form });
     check::<f32>(Form { hidden: 128, input: 1, steps: 4, batch: 32, every_step: false, ..form });

@@ -5,9 +5,9 @@
 use eligibility_kernels::Level;
 
 use crate::affine::Scalar;
-use crate::error::{Error, check_size};
-use crate::learner::Learner;
+use crate::error::Error;
 use crate::learner::tape::{Tape, Through};
+use crate::learner::{Learner, check_call};
 use crate::network::{Network, Shape};
 use crate::readout::Score;
 use crate::sequences::Sequences;
@@ -69,9 +69,7 @@ impl<T: Scalar> Learner<T> for Bptt<T> {
         sequences: &Sequences<'_, T>,
         gradient: &mut [T],
     ) -> Result<Score, Error> {
-        network.check_same_shape(&self.shape)?;
-        sequences.check(&self.shape, self.batch)?;
-        check_size("gradient", self.shape.layout.len(), gradient.len())?;
+        check_call(&self.shape, self.batch, network, sequences, gradient)?;
         self.tape.gradient(self.level, network.parameters(), sequences, Through::Everything, gradient)
     }
 }

@@ -11,11 +11,11 @@ use eligibility_kernels::Level;
 
 use crate::affine::Scalar;
 use crate::buffer::Buffer;
-use crate::error::{Error, check_nonempty, check_size};
+use crate::error::{Error, check_nonempty};
 use crate::feedback::Feedback;
 use crate::learner::tape::{Tape, Through};
 use crate::learner::traces::TraceRows;
-use crate::learner::{Learner, add_in_order, for_each_shard, shards};
+use crate::learner::{Learner, add_in_order, check_call, for_each_shard, shards};
 use crate::network::{Network, Shape};
 use crate::readout::Score;
 use crate::sequences::{Rows, Sequences};
@@ -131,9 +131,7 @@ impl<T: Scalar> Learner<T> for Eprop<T> {
         sequences: &Sequences<'_, T>,
         gradient: &mut [T],
     ) -> Result<Score, Error> {
-        network.check_same_shape(&self.shape)?;
-        sequences.check(&self.shape, self.batch)?;
-        check_size("gradient", self.shape.layout.len(), gradient.len())?;
+        check_call(&self.shape, self.batch, network, sequences, gradient)?;
         let Self { shape, batch, feedback, level, engine } = self;
         let parameters = network.parameters();
         match engine {

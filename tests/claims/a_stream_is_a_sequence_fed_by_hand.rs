@@ -56,20 +56,7 @@ proptest! {
 
 #[test]
 fn a_replayed_stream_repeats_its_bits() {
-    let form = Form {
-        input: 2,
-        hidden: 9,
-        output: 2,
-        steps: 6,
-        batch: 1,
-        every_step: true,
-        classes: true,
-        resets: false,
-        lengths: false,
-        initial: false,
-        identity: false,
-        seed: 1,
-    };
+    let form = Form { hidden: 9, output: 2, batch: 1, ..Form::PLAIN };
     let problem = Problem::<f32>::new(form);
     let mut stream = EpropStream::new(&problem.network, 1, EpropOptions::default()).unwrap();
     let mut gradient = problem.network.zero_gradient();

@@ -9,20 +9,7 @@ use eligibility::{
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-const FORM: Form = Form {
-    input: 2,
-    hidden: 5,
-    output: 3,
-    steps: 4,
-    batch: 2,
-    every_step: false,
-    classes: true,
-    resets: false,
-    lengths: false,
-    initial: false,
-    identity: false,
-    seed: 1,
-};
+const FORM: Form = Form { steps: 4, every_step: false, ..Form::PLAIN };
 
 #[track_caller]
 fn rejects<R>(result: Result<R, Error>, parts: &[&str]) {

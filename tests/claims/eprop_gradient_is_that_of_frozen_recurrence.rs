@@ -50,20 +50,7 @@ proptest! {
 
 #[test]
 fn across_several_shards_and_vectors() {
-    let form = Form {
-        input: 3,
-        hidden: 11,
-        output: 3,
-        steps: 6,
-        batch: 19,
-        every_step: true,
-        classes: true,
-        resets: true,
-        lengths: true,
-        initial: true,
-        identity: false,
-        seed: 7,
-    };
+    let form = Form::FULL;
     check(form, false);
     check(Form { every_step: false, classes: false, ..form }, true);
 }

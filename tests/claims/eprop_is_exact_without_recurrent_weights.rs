@@ -1,7 +1,7 @@
 //! Claim: e-prop equals BPTT when the recurrent weights are zero (there is no path through h_{t-1} to drop).
 
 use crate::common::compare::assert_close;
-use crate::common::problem::{Problem, blocks, forms};
+use crate::common::problem::{Form, Problem, blocks, forms};
 use eligibility::{Bptt, Eprop, EpropOptions, Learner};
 use proptest::prelude::*;
 
@@ -27,20 +27,7 @@ proptest! {
 /// With recurrent weights the two must differ: otherwise the claim above would be about nothing.
 #[test]
 fn and_only_then() {
-    let form = crate::common::problem::Form {
-        input: 2,
-        hidden: 5,
-        output: 2,
-        steps: 8,
-        batch: 2,
-        every_step: true,
-        classes: false,
-        resets: false,
-        lengths: false,
-        initial: false,
-        identity: false,
-        seed: 3,
-    };
+    let form = Form { output: 2, steps: 8, classes: false, seed: 3, ..Form::PLAIN };
     let problem = Problem::<f64>::new(form);
     let mut eprop = Eprop::new(&problem.network, form.batch, EpropOptions::default()).unwrap();
     let mut bptt = Bptt::new(&problem.network, form.batch, form.steps).unwrap();

@@ -4,20 +4,7 @@ use crate::common::compare::assert_close;
 use crate::common::problem::{Form, Problem};
 use eligibility::{Bptt, Eprop, EpropOptions, Learner, Schedule, Sequences, Targets};
 
-const FORM: Form = Form {
-    input: 2,
-    hidden: 7,
-    output: 3,
-    steps: 9,
-    batch: 3,
-    every_step: true,
-    classes: true,
-    resets: false,
-    lengths: false,
-    initial: false,
-    identity: false,
-    seed: 21,
-};
+const FORM: Form = Form { hidden: 7, steps: 9, batch: 3, seed: 21, ..Form::PLAIN };
 
 fn learners(problem: &Problem<f64>) -> Vec<Box<dyn Learner<f64>>> {
     let eprop = |schedule| {

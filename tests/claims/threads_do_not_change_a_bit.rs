@@ -5,18 +5,14 @@ use eligibility::{Bptt, Eprop, EpropOptions, Learner, Schedule};
 
 /// Large enough for several shards and for the library to use threads at all.
 const FORM: Form = Form {
-    input: 2,
     hidden: 64,
     output: 4,
     steps: 40,
     batch: 50,
-    every_step: true,
-    classes: true,
     resets: true,
     lengths: true,
-    initial: false,
-    identity: false,
     seed: 11,
+    ..Form::PLAIN
 };
 
 fn check<L: Learner<f32> + Send>(name: &str, problem: &Problem<f32>, make: impl Fn() -> L) {

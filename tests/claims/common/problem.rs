@@ -28,6 +28,35 @@ pub struct Form {
     pub seed: u64,
 }
 
+impl Form {
+    /// Every switch off but targets, classes, at every step.
+    pub const PLAIN: Self = Self {
+        input: 2,
+        hidden: 5,
+        output: 3,
+        steps: 6,
+        batch: 2,
+        every_step: true,
+        classes: true,
+        resets: false,
+        lengths: false,
+        initial: false,
+        identity: false,
+        seed: 1,
+    };
+    /// Every switch on but the identity, and sizes for several shards and more than one vector.
+    pub const FULL: Self = Self {
+        input: 3,
+        hidden: 11,
+        batch: 19,
+        resets: true,
+        lengths: true,
+        initial: true,
+        seed: 7,
+        ..Self::PLAIN
+    };
+}
+
 /// Forms small enough for finite differences.
 pub fn forms() -> impl Strategy<Value = Form> {
     let sizes = (1..4_usize, 1..6_usize, 1..4_usize, 1..9_usize, 1..4_usize);
