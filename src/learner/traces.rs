@@ -65,8 +65,18 @@ impl<T: Scalar> TraceRows<T> {
         self.pending = false;
     }
 
-    /// One forward step of the active rows. Their traces follow when they are next needed.
+    /// One forward step of the active rows, after [`TraceRows::settle`]. Their traces follow when they are next needed.
     pub(crate) fn step(&mut self, level: Level, parameters: &[T], input: &[T], is_first: Option<&[bool]>) {
+        if let Some(is_first) = is_first {
+            // The factors of a reset have dc_t/dc_{t-1} = 0, which forgets all traces but those that are not finite.
+            let per_row = self.trace.len() / self.forward.active.len();
+            let traces = self.trace.chunks_exact_mut(per_row);
+            for ((trace, &first), &active) in traces.zip(is_first).zip(&self.forward.active) {
+                if first && active {
+                    trace.fill(T::ZERO);
+                }
+            }
+        }
         self.forward.step(level, parameters, input, is_first, &mut self.factors.at(0));
         self.pending = true;
     }

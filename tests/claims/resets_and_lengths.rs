@@ -2,7 +2,7 @@
 
 use crate::common::compare::assert_close;
 use crate::common::problem::{Form, Problem};
-use eligibility::{Bptt, Eprop, EpropOptions, Learner, Schedule, Sequences, Targets};
+use eligibility::{Bptt, Eprop, EpropOptions, EpropStream, Learner, Schedule, Sequences, Target, Targets};
 
 const FORM: Form = Form { hidden: 7, steps: 9, batch: 3, seed: 21, ..Form::PLAIN };
 
@@ -86,5 +86,28 @@ fn a_learner_forgets_a_batch_that_was_not_finite() {
         let expected = run(&problem, learner.as_mut(), &clean);
         assert!(run(&problem, learner.as_mut(), &poisoned).iter().any(|g| g.is_nan()), "NaN in, NaN out");
         assert_eq!(run(&problem, learner.as_mut(), &clean), expected);
+    }
+}
+
+#[test]
+fn a_reset_heals_what_was_not_finite() {
+    let problem = Problem::<f32>::new(FORM);
+    let network = &problem.network;
+    let learn = |stream: &mut EpropStream<f32>| {
+        let mut gradient = network.zero_gradient();
+        for t in 0..FORM.steps {
+            stream.step(network, &problem.inputs[t * FORM.input..][..FORM.input], &[t == 0]).unwrap();
+            stream.learn(network, &[Target::Class(problem.classes[t])], &mut gradient).unwrap();
+        }
+        gradient
+    };
+    let mut stream = EpropStream::new(network, 1, EpropOptions::default()).unwrap();
+    let expected = learn(&mut stream);
+    assert!(expected.iter().all(|g| g.is_finite()));
+    for bad in [f32::NAN, f32::INFINITY] {
+        stream.step(network, &[bad; FORM.input], &[false]).unwrap();
+        stream.learn(network, &[Target::Class(0)], &mut network.zero_gradient()).unwrap();
+        stream.step(network, &[bad; FORM.input], &[false]).unwrap();
+        assert_eq!(learn(&mut stream), expected, "after {bad}");
     }
 }
