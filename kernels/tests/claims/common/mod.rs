@@ -1,9 +1,4 @@
 //! What the kernel tests share.
-#![allow(
-    dead_code,
-    unreachable_pub,
-    reason = "each test file compiles this module anew and uses a part of it"
-)]
 
 use eligibility_kernels::{Level, Real};
 use proptest::prelude::*;
@@ -13,7 +8,7 @@ use proptest::sample::select;
 ///
 /// With `ELIGIBILITY_REQUIRE_LEVEL` set, a machine that lacks the level named there fails, so that a green run cannot
 /// hide that a level was never tested.
-pub fn levels() -> Vec<Level> {
+pub(crate) fn levels() -> Vec<Level> {
     if let Ok(name) = std::env::var("ELIGIBILITY_REQUIRE_LEVEL") {
         Level::named(&name).unwrap_or_else(|error| panic!("required by ELIGIBILITY_REQUIRE_LEVEL: {error}"));
     }
@@ -21,23 +16,23 @@ pub fn levels() -> Vec<Level> {
 }
 
 /// A thousand cases a property, or as many as `PROPTEST_CASES` says.
-pub fn config() -> ProptestConfig {
+pub(crate) fn config() -> ProptestConfig {
     let given = std::env::var_os("PROPTEST_CASES").is_some();
     if given { ProptestConfig::default() } else { ProptestConfig::with_cases(1000) }
 }
 
 /// Lengths around 0, 1, lane - 1, lane, lane + 1 and two lanes and a bit, for lanes of 2, 4, 8 and 16 elements.
-pub fn lengths() -> impl Strategy<Value = usize> {
+pub(crate) fn lengths() -> impl Strategy<Value = usize> {
     select(vec![0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 19, 35])
 }
 
 /// The smallest positive number, a subnormal.
-pub fn smallest<T: Real>() -> f64 {
+pub(crate) fn smallest<T: Real>() -> f64 {
     if T::NAME == "f32" { f64::from(f32::from_bits(1)) } else { f64::from_bits(1) }
 }
 
 /// Ordinary values, and now and then a special one.
-pub fn values<T: Real>(length: usize) -> impl Strategy<Value = Vec<T>> {
+pub(crate) fn values<T: Real>(length: usize) -> impl Strategy<Value = Vec<T>> {
     let tiny = T::TRACE_FLUSH.to_f64();
     let subnormal = 3.0 * smallest::<T>();
     let special = vec![
@@ -68,7 +63,7 @@ pub fn values<T: Real>(length: usize) -> impl Strategy<Value = Vec<T>> {
 }
 
 /// Ordinary values only.
-pub fn ordinary<T: Real>(length: usize) -> impl Strategy<Value = Vec<T>> {
+pub(crate) fn ordinary<T: Real>(length: usize) -> impl Strategy<Value = Vec<T>> {
     prop::collection::vec((-8.0..8.0_f64).prop_map(T::from_f64), length)
 }
 
@@ -77,7 +72,7 @@ pub fn ordinary<T: Real>(length: usize) -> impl Strategy<Value = Vec<T>> {
 /// The twins compute in `f64`, where saturation begins later: which of NaN and the infinities comes out may differ,
 /// that something comes out that is not finite may not.
 #[track_caller]
-pub fn assert_agrees<T: Real>(what: &str, index: usize, found: T, expected: T, tolerance: f64) {
+pub(crate) fn assert_agrees<T: Real>(what: &str, index: usize, found: T, expected: T, tolerance: f64) {
     if expected.is_finite() {
         let difference = (found.to_f64() - expected.to_f64()).abs();
         assert!(
@@ -91,7 +86,7 @@ pub fn assert_agrees<T: Real>(what: &str, index: usize, found: T, expected: T, t
 
 /// Equality to the bit, NaN equal to NaN.
 #[track_caller]
-pub fn assert_same_bits<T: Real>(what: &str, found: &[T], expected: &[T]) {
+pub(crate) fn assert_same_bits<T: Real>(what: &str, found: &[T], expected: &[T]) {
     assert_eq!(found.len(), expected.len(), "{what}");
     for (index, (found, expected)) in found.iter().zip(expected).enumerate() {
         let same = bytemuck::bytes_of(found) == bytemuck::bytes_of(expected)
