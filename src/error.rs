@@ -49,6 +49,11 @@ pub enum Error {
         /// The kind that was given.
         found: &'static str,
     },
+    /// A network has the right sizes but another form than the one the learner was made for.
+    Form {
+        /// In what it differs.
+        what: &'static str,
+    },
     /// More is asked than was reserved at construction.
     Capacity {
         /// What was reserved.
@@ -82,6 +87,12 @@ impl fmt::Display for Error {
             Self::Setting { what, expected, found } => write!(f, "{what} must be {expected}, but is {found}"),
             Self::Target { expected, found } => {
                 write!(f, "this readout's loss needs {expected} as targets, but was given {found}")
+            }
+            Self::Form { what } => {
+                write!(
+                    f,
+                    "network's {what} must be that of the network the learner was made for, but is another"
+                )
             }
             Self::Capacity { what, reserved, found } => {
                 write!(f, "{what}: {found} needed, but {reserved} were reserved at construction")

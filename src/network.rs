@@ -84,7 +84,14 @@ impl<T: Scalar> Network<T> {
     pub(crate) fn check_same_shape(&self, shape: &Shape) -> Result<(), Error> {
         check_size("network's input size", shape.lstm.input(), self.lstm.input())?;
         check_size("network's hidden size", shape.lstm.hidden(), self.lstm.hidden())?;
-        check_size("network's output size", shape.readout.output(), self.readout.output())
+        check_size("network's output size", shape.readout.output(), self.readout.output())?;
+        if shape.lstm.output_nonlinearity() != self.lstm.output_nonlinearity() {
+            return Err(Error::Form { what: "output nonlinearity" });
+        }
+        if shape.readout.loss() != self.readout.loss() {
+            return Err(Error::Form { what: "loss" });
+        }
+        Ok(())
     }
     /// The sizes, without the weights.
     pub(crate) fn shape(&self) -> Shape {

@@ -3,8 +3,8 @@
 use crate::common::problem::{Form, Problem};
 use eligibility::{
     Adam, Bptt, Buffer, Eprop, EpropOptions, EpropStream, Error, Evaluator, Feedback, Init, Learner, Loss,
-    Lstm, LstmState, Network, Optimizer, Readout, RmsProp, Schedule, Sequences, Sgd, Target, Targets,
-    clip_global_norm,
+    Lstm, LstmState, Network, Optimizer, OutputNonlinearity, Readout, RmsProp, Schedule, Sequences, Sgd,
+    Target, Targets, clip_global_norm,
 };
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -103,6 +103,11 @@ fn whatever_a_learner_is_given() {
         rejects(learner.gradient(network, &fitting(), &mut gradient[1..]), &["gradient"]);
         let other = Network::zeros(Lstm::new(2, 6).unwrap(), *network.readout()).unwrap();
         rejects(learner.gradient(&other, &fitting(), &mut gradient), &["hidden size", "5", "6"]);
+        let identity = network.lstm().with_output(OutputNonlinearity::Identity);
+        let other = Network::zeros(identity, *network.readout()).unwrap();
+        rejects(learner.gradient(&other, &fitting(), &mut gradient), &["output nonlinearity"]);
+        let other = Network::zeros(*network.lstm(), Readout::new(3, Loss::SquaredError).unwrap()).unwrap();
+        rejects(learner.gradient(&other, &fitting(), &mut gradient), &["loss"]);
     }
 }
 
