@@ -85,4 +85,15 @@ pub trait Lanes:
         self.store(&mut padded[..Self::WIDTH]);
         target.copy_from_slice(&padded[..target.len()]);
     }
+
+    /// [`Lanes::load`] if `FULL`, else [`Lanes::load_head`]: for code written once for whole vectors and for the tail.
+    #[inline(always)]
+    fn load_part<const FULL: bool>(token: Self::Token, source: &[Self::Element]) -> Self {
+        if FULL { Self::load(token, source) } else { Self::load_head(token, source) }
+    }
+    /// [`Lanes::store`] if `FULL`, else [`Lanes::store_head`].
+    #[inline(always)]
+    fn store_part<const FULL: bool>(self, target: &mut [Self::Element]) {
+        if FULL { self.store(target) } else { self.store_head(target) }
+    }
 }

@@ -177,8 +177,8 @@ impl<T: Real> Row<'_, T> {
         token: V::Token,
         lanes: Range<usize>,
     ) {
-        let load = |source: &[T]| if FULL { V::load(token, source) } else { V::load_head(token, source) };
-        let store = |v: V, target: &mut [T]| if FULL { v.store(target) } else { v.store_head(target) };
+        let load = |source: &[T]| V::load_part::<FULL>(token, source);
+        let store = |v: V, target: &mut [T]| v.store_part::<FULL>(target);
         let gate = |gate: usize| gate * self.hidden + lanes.start..gate * self.hidden + lanes.end;
         // Spelled out: a closure handed to the standard library may be compiled without the level's instructions.
         let z =

@@ -10,6 +10,8 @@
 //! In (3) the bias corrections, the same for all weights, are the caller's: `eta = rate / (1 - b1^n)` and
 //! `kappa = 1 / (1 - b2^n)` at update n. (2): Tieleman & Hinton 2012; (3): Kingma & Ba 2015.
 
+use core::ops::Range;
+
 use crate::lanes::Lanes;
 use crate::level::Kernel;
 use crate::real::Real;
@@ -110,13 +112,34 @@ pub struct Adam<'a, T> {
     pub parameters: &'a mut [T],
 }
 
+/// An update of some of the weights.
+trait Update<T: Real> {
+    /// The weights `lanes`: a whole vector if `FULL`.
+    fn step<V: Lanes<Element = T>, const FULL: bool>(&mut self, token: V::Token, lanes: Range<usize>);
+}
+
+/// Updates all weights, after a check that `others` are as many.
+///
 /// # Panics
 ///
 /// If a length differs from that of the parameters.
+#[inline(always)]
 #[track_caller]
-fn check(expected: usize, others: [(&str, usize); 3]) {
-    for (what, found) in others {
-        assert!(found == expected, "{what} has {found} elements where parameters has {expected}");
+fn sweep<V: Lanes>(
+    token: V::Token,
+    mut update: impl Update<V::Element>,
+    parameters: usize,
+    others: &[(&str, usize)],
+) {
+    for &(what, found) in others {
+        assert!(found == parameters, "{what} has {found} elements where parameters has {parameters}");
+    }
+    let body = parameters - parameters % V::WIDTH;
+    for start in (0..body).step_by(V::WIDTH) {
+        update.step::<V, true>(token, start..start + V::WIDTH);
+    }
+    if body < parameters {
+        update.step::<V, false>(token, body..parameters);
     }
 }
 
@@ -125,14 +148,18 @@ impl<T: Real> Kernel<T> for Sgd<'_, T> {
 
     #[inline(always)]
     fn run<V: Lanes<Element = T>>(self, token: V::Token) {
-        let gradient = self.gradient.len();
-        check(self.parameters.len(), [("gradient", gradient); 3]);
-        let rate = V::splat(token, -self.rate);
-        let chunks = self.parameters.chunks_mut(V::WIDTH).zip(self.gradient.chunks(V::WIDTH));
-        for (w, g) in chunks {
-            // (1)
-            V::load_head(token, g).mul_add(rate, V::load_head(token, w)).store_head(w);
-        }
+        let (parameters, gradient) = (self.parameters.len(), self.gradient.len());
+        sweep::<V>(token, self, parameters, &[("gradient", gradient)]);
+    }
+}
+
+impl<T: Real> Update<T> for Sgd<'_, T> {
+    #[inline(always)]
+    fn step<V: Lanes<Element = T>, const FULL: bool>(&mut self, token: V::Token, lanes: Range<usize>) {
+        // (1)
+        let g = V::load_part::<FULL>(token, &self.gradient[lanes.clone()]);
+        let w = &mut self.parameters[lanes];
+        g.mul_add(V::splat(token, -self.rate), V::load_part::<FULL>(token, w)).store_part::<FULL>(w);
     }
 }
 
@@ -141,19 +168,24 @@ impl<T: Real> Kernel<T> for RmsProp<'_, T> {
 
     #[inline(always)]
     fn run<V: Lanes<Element = T>>(self, token: V::Token) {
-        let (gradient, square) = (self.gradient.len(), self.square.len());
-        check(self.parameters.len(), [("gradient", gradient), ("square", square), ("square", square)]);
-        let [rate, decay, epsilon] = [self.rate, self.decay, self.epsilon].map(|x| V::splat(token, x));
-        let rest = V::splat(token, T::ONE - self.decay);
-        let averages = self.square.chunks_mut(V::WIDTH);
-        let chunks = self.parameters.chunks_mut(V::WIDTH).zip(self.gradient.chunks(V::WIDTH)).zip(averages);
-        for ((w, g), v) in chunks {
-            // (2)
-            let gradient = V::load_head(token, g);
-            let square = decay.mul_add(V::load_head(token, v), rest * (gradient * gradient));
-            square.store_head(v);
-            (V::load_head(token, w) - rate * gradient / (square.sqrt() + epsilon)).store_head(w);
-        }
+        let others = [("gradient", self.gradient.len()), ("square", self.square.len())];
+        let parameters = self.parameters.len();
+        sweep::<V>(token, self, parameters, &others);
+    }
+}
+
+impl<T: Real> Update<T> for RmsProp<'_, T> {
+    #[inline(always)]
+    fn step<V: Lanes<Element = T>, const FULL: bool>(&mut self, token: V::Token, lanes: Range<usize>) {
+        // (2)
+        let (decay, rest) = (V::splat(token, self.decay), V::splat(token, T::ONE - self.decay));
+        let g = V::load_part::<FULL>(token, &self.gradient[lanes.clone()]);
+        let v = &mut self.square[lanes.clone()];
+        let square = decay.mul_add(V::load_part::<FULL>(token, v), rest * (g * g));
+        square.store_part::<FULL>(v);
+        let w = &mut self.parameters[lanes];
+        let step = V::splat(token, self.rate) * g / (square.sqrt() + V::splat(token, self.epsilon));
+        (V::load_part::<FULL>(token, w) - step).store_part::<FULL>(w);
     }
 }
 
@@ -162,22 +194,29 @@ impl<T: Real> Kernel<T> for Adam<'_, T> {
 
     #[inline(always)]
     fn run<V: Lanes<Element = T>>(self, token: V::Token) {
-        let (gradient, mean, square) = (self.gradient.len(), self.mean.len(), self.square.len());
-        check(self.parameters.len(), [("gradient", gradient), ("mean", mean), ("square", square)]);
-        let [rate, correction, epsilon] =
-            [self.rate, self.correction, self.epsilon].map(|x| V::splat(token, x));
-        let [b1, b2] = self.decays.map(|x| V::splat(token, x));
-        let [rest1, rest2] = self.decays.map(|x| V::splat(token, T::ONE - x));
-        let averages = self.mean.chunks_mut(V::WIDTH).zip(self.square.chunks_mut(V::WIDTH));
-        let chunks = self.parameters.chunks_mut(V::WIDTH).zip(self.gradient.chunks(V::WIDTH)).zip(averages);
-        for ((w, g), (m, v)) in chunks {
-            // (3)
-            let gradient = V::load_head(token, g);
-            let mean = b1.mul_add(V::load_head(token, m), rest1 * gradient);
-            let square = b2.mul_add(V::load_head(token, v), rest2 * (gradient * gradient));
-            mean.store_head(m);
-            square.store_head(v);
-            (V::load_head(token, w) - rate * mean / ((square * correction).sqrt() + epsilon)).store_head(w);
-        }
+        let (mean, square) = (self.mean.len(), self.square.len());
+        let others = [("gradient", self.gradient.len()), ("mean", mean), ("square", square)];
+        let parameters = self.parameters.len();
+        sweep::<V>(token, self, parameters, &others);
+    }
+}
+
+impl<T: Real> Update<T> for Adam<'_, T> {
+    #[inline(always)]
+    fn step<V: Lanes<Element = T>, const FULL: bool>(&mut self, token: V::Token, lanes: Range<usize>) {
+        // (3)
+        let (b1, rest1) = (V::splat(token, self.decays[0]), V::splat(token, T::ONE - self.decays[0]));
+        let (b2, rest2) = (V::splat(token, self.decays[1]), V::splat(token, T::ONE - self.decays[1]));
+        let g = V::load_part::<FULL>(token, &self.gradient[lanes.clone()]);
+        let m = &mut self.mean[lanes.clone()];
+        let mean = b1.mul_add(V::load_part::<FULL>(token, m), rest1 * g);
+        mean.store_part::<FULL>(m);
+        let v = &mut self.square[lanes.clone()];
+        let square = b2.mul_add(V::load_part::<FULL>(token, v), rest2 * (g * g));
+        square.store_part::<FULL>(v);
+        let root = (square * V::splat(token, self.correction)).sqrt();
+        let w = &mut self.parameters[lanes];
+        let step = V::splat(token, self.rate) * mean / (root + V::splat(token, self.epsilon));
+        (V::load_part::<FULL>(token, w) - step).store_part::<FULL>(w);
     }
 }

@@ -5,6 +5,8 @@
 //!     dE/dz_q = dE/dc_t s_q  for q in {i, f, g},   dE/dz_o = dE/dh_t s_o
 //! ```
 
+use core::ops::Range;
+
 use super::GATES;
 use crate::lanes::Lanes;
 use crate::level::Kernel;
@@ -95,23 +97,40 @@ impl<T: Real> Kernel<T> for LstmGatesBackward<'_, T> {
             .zip(self.cell_gradient.chunks_exact_mut(hidden))
             .zip(self.influence.chunks_exact_mut(GATES * hidden));
         for ((((dh, forget), slope), dc), influence) in rows {
-            let (s_i, s) = influence.split_at_mut(hidden);
-            let (s_f, s) = s.split_at_mut(hidden);
-            let (s_g, s_o) = s.split_at_mut(hidden);
-            let mut start = 0;
-            while start < hidden {
-                // (5)
-                let lanes = start..hidden.min(start + V::WIDTH);
-                let load = |source: &[T]| V::load_head(token, &source[lanes.clone()]);
-                let dh = load(dh);
-                let dc_total = dh.mul_add(load(slope), load(dc));
-                for s in [&mut *s_i, &mut *s_f, &mut *s_g] {
-                    (dc_total * load(s)).store_head(&mut s[lanes.clone()]);
-                }
-                (dh * load(s_o)).store_head(&mut s_o[lanes.clone()]);
-                (dc_total * load(forget)).store_head(&mut dc[lanes]);
-                start += V::WIDTH;
+            let mut row = Row { hidden, dh, forget, slope, dc, influence };
+            let body = hidden - hidden % V::WIDTH;
+            for start in (0..body).step_by(V::WIDTH) {
+                row.step::<V, true>(token, start..start + V::WIDTH);
+            }
+            if body < hidden {
+                row.step::<V, false>(token, body..hidden);
             }
         }
+    }
+}
+
+/// The slices of one batch row.
+struct Row<'a, T> {
+    hidden: usize,
+    dh: &'a [T],
+    forget: &'a [T],
+    slope: &'a [T],
+    dc: &'a mut [T],
+    influence: &'a mut [T],
+}
+
+impl<T: Real> Row<'_, T> {
+    /// (5) for the units `lanes`: a whole vector if `FULL`.
+    #[inline(always)]
+    fn step<V: Lanes<Element = T>, const FULL: bool>(&mut self, token: V::Token, lanes: Range<usize>) {
+        let load = |source: &[T]| V::load_part::<FULL>(token, source);
+        let dh = load(&self.dh[lanes.clone()]);
+        let dc = dh.mul_add(load(&self.slope[lanes.clone()]), load(&self.dc[lanes.clone()]));
+        for gate in 0..GATES {
+            let outer = if gate == GATES - 1 { dh } else { dc };
+            let factors = &mut self.influence[gate * self.hidden..][lanes.clone()];
+            (outer * load(factors)).store_part::<FULL>(factors);
+        }
+        (dc * load(&self.forget[lanes.clone()])).store_part::<FULL>(&mut self.dc[lanes]);
     }
 }

@@ -89,3 +89,11 @@ proptest! {
         check(&vectors);
     }
 }
+
+#[test]
+#[should_panic(expected = "square has 2 elements where parameters has 1")]
+fn a_wrong_length_is_named() {
+    let (square, parameters) = (&mut [0.0, 0.0][..], &mut [0.0][..]);
+    let op = RmsProp { rate: 0.1_f32, decay: 0.9, epsilon: 1e-8, gradient: &[1.0], square, parameters };
+    eligibility_kernels::Level::detect().run(op);
+}
