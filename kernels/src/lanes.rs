@@ -61,6 +61,9 @@ pub trait Lanes:
     /// `yes` where `self < bound`, else `no` (so `no` where either is NaN).
     #[must_use]
     fn less_select(self, bound: Self, yes: Self, no: Self) -> Self;
+    /// Zero where the magnitude is below `bound`, else `self`; NaN stays.
+    #[must_use]
+    fn zero_below(self, bound: Self) -> Self;
     /// `2^self` for integral values whose result is a normal number (`f32`: -126..=127, `f64`: -1022..=1023).
     #[must_use]
     fn exp2_integral(self) -> Self;

@@ -22,7 +22,8 @@
 //! |---|---|
 //! | [`activation`] | exp, sigmoid, tanh, at most 1.5 ULP |
 //! | [`lstm_gates`] | preactivations to c_t, h_t and dc_t/dz, dh_t/dz, dh_t/dc_t; and the step back |
-//! | [`trace`] | `E <- A E + u z^T`, `G += l E` |
+//! | [`mat_vec`] | `y <- y + W x`, W in panels |
+//! | [`trace`] | `E <- A E + u z^T`, `G += l E`; step by step or many steps in one pass |
 //! | [`update`] | Sgd, `RMSProp`, Adam |
 //! | `reference` | the scalar twin of each, the oracle (feature `std`) |
 //!
@@ -47,6 +48,7 @@ pub mod activation;
 pub mod lanes;
 pub mod level;
 pub mod lstm_gates;
+pub mod mat_vec;
 pub mod real;
 #[cfg(feature = "std")]
 pub mod reference;

@@ -5,8 +5,11 @@
 
 use crate::activation::{Exp, Sigmoid, Tanh};
 use crate::lstm_gates::{GATES, LstmGates, LstmGatesBackward, OutputNonlinearity};
+use crate::mat_vec::MatVec;
 use crate::real::Real;
-use crate::trace::{TraceContract, TraceStep, TraceStepContract};
+use crate::trace::{
+    TraceBlock, TraceBlockContract, TraceContract, TraceFactors, TraceStep, TraceStepContract,
+};
 use crate::update::{Adam, RmsProp, Sgd};
 
 fn logistic(x: f64) -> f64 {
@@ -111,6 +114,57 @@ pub fn trace_step_contract<T: Real>(op: TraceStepContract<'_, T>) {
     let TraceStep { active, decay, influence, presynaptic, trace } = op.step;
     trace_step(TraceStep { active, decay, influence, presynaptic, trace: &mut *trace });
     trace_contract(TraceContract { active, columns, signal: op.signal, trace, gradient: op.gradient });
+}
+
+/// Twin of [`TraceFactors`].
+pub fn trace_factors<T: Real>(op: TraceFactors<'_, T>) {
+    let traces = op.traces();
+    for trace in 0..traces {
+        let mut product = 1.0;
+        for step in (0..op.steps).rev() {
+            let influence = op.influence.at(step, 0..traces)[trace].to_f64();
+            op.factors[step * traces + trace] = T::from_f64(product * influence);
+            product *= op.decay.at(step, 0..op.units)[trace % op.units].to_f64();
+        }
+        op.factors[op.steps * traces + trace] = T::from_f64(product);
+    }
+}
+
+/// Twin of [`TraceBlock`].
+pub fn trace_block<T: Real>(op: TraceBlock<'_, T>) {
+    let (traces, row) = op.sizes();
+    for index in (0..op.trace.len()).filter(|index| index % row < op.columns) {
+        let (trace, column) = (index / row, index % row);
+        let factor = |step: usize| op.factors[step * traces + trace].to_f64();
+        let mut e = factor(op.steps) * op.trace[index].to_f64();
+        for step in 0..op.steps {
+            e += factor(step) * op.presynaptic.at(step, 0..row)[column].to_f64();
+        }
+        op.trace[index] = T::from_f64(if e.abs() < T::TRACE_FLUSH.to_f64() { 0.0 } else { e });
+    }
+}
+
+/// Twin of [`TraceBlockContract`].
+pub fn trace_block_contract<T: Real>(op: TraceBlockContract<'_, T>) {
+    let ((_, row), units) = (op.sizes(), op.carried_signal.len());
+    for index in (0..op.gradient.len()).filter(|index| index % row < op.block.columns) {
+        let term = op.carried_signal[index / row % units].to_f64() * op.block.trace[index].to_f64();
+        op.gradient[index] = T::from_f64(op.gradient[index].to_f64() + term);
+    }
+    trace_block(op.block);
+}
+
+/// Twin of [`MatVec`].
+pub fn mat_vec<T: Real>(op: MatVec<'_, T>) {
+    let (rows, columns) = op.sizes();
+    for row in 0..rows {
+        let panel = row / op.panel * op.panel;
+        let width = op.panel.min(rows - panel);
+        let weights = &op.panels[panel * columns..];
+        let terms = (0..columns)
+            .map(|column| weights[column * width + row - panel].to_f64() * op.input[column].to_f64());
+        op.output[row] = T::from_f64(op.output[row].to_f64() + terms.sum::<f64>());
+    }
 }
 
 /// Twin of [`Sgd`].

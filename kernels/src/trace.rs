@@ -14,7 +14,10 @@ use crate::lanes::Lanes;
 use crate::level::Kernel;
 use crate::real::Real;
 
+mod block;
 mod sweep;
+
+pub use block::{Steps, TraceBlock, TraceBlockContract, TraceFactors};
 
 /// One streaming step of the traces, equation (1), for a batch of rows.
 ///
@@ -229,11 +232,10 @@ impl<T: Real> Kernel<T> for TraceStep<'_, T> {
         if sizes.is_empty() {
             return;
         }
-        let flush = [T::TRACE_FLUSH, T::ZERO].map(|x| V::splat(token, x));
         self.for_each_row(sizes, |_, row| {
             let traces = row.trace.chunks_exact_mut(sizes.columns);
             for ((trace, unit), &influence) in traces.zip(sizes.unit_of_each_trace()).zip(row.influence) {
-                sweep::step::<V>(token, [row.decay[unit], influence], row.presynaptic, trace, flush);
+                sweep::step::<V>(token, [row.decay[unit], influence], row.presynaptic, trace);
             }
         });
     }
@@ -249,7 +251,6 @@ impl<T: Real> Kernel<T> for TraceStepContract<'_, T> {
             return;
         }
         let Self { step: op, signal, gradient } = self;
-        let flush = [T::TRACE_FLUSH, T::ZERO].map(|x| V::splat(token, x));
         op.for_each_row(sizes, |row_index, row| {
             let signal = &signal[row_index * sizes.units..][..sizes.units];
             let traces = row.trace.chunks_exact_mut(sizes.columns);
@@ -257,7 +258,7 @@ impl<T: Real> Kernel<T> for TraceStepContract<'_, T> {
             for (((trace, sum), unit), &influence) in pairs.zip(sizes.unit_of_each_trace()).zip(row.influence)
             {
                 let factors = [row.decay[unit], influence, signal[unit]];
-                sweep::step_contract::<V>(token, factors, row.presynaptic, trace, sum, flush);
+                sweep::step_contract::<V>(token, factors, row.presynaptic, trace, sum);
             }
         });
     }

@@ -62,6 +62,11 @@ macro_rules! portable {
                 self.simd_lt(bound).bitselect(yes, no)
             }
             #[inline(always)]
+            fn zero_below(self, bound: Self) -> Self {
+                let small = self.abs().simd_lt(bound);
+                small.bitselect(<$vector>::splat(0.0), self)
+            }
+            #[inline(always)]
             fn exp2_integral(self) -> Self {
                 // Adding 1.5 * 2^(mantissa bits) + bias leaves `self + bias` in the low bits.
                 let biased: $integer = cast(self + <$vector>::splat($magic));

@@ -2,7 +2,7 @@
 //! proof that the CPU has the instructions.
 
 use fearless_simd::x86::{Avx2, Avx512};
-use fearless_simd::{Select, SimdBase, SimdFloat, f32x8, f32x16, f64x4, f64x8};
+use fearless_simd::{Bytes, Select, SimdBase, SimdFloat, SimdMask, f32x8, f32x16, f64x4, f64x8};
 
 use super::Lanes;
 
@@ -45,6 +45,13 @@ macro_rules! selected {
             #[inline(always)]
             fn less_select(self, bound: Self, yes: Self, no: Self) -> Self {
                 self.simd_lt(bound).select(yes, no)
+            }
+            #[inline(always)]
+            fn zero_below(self, bound: Self) -> Self {
+                // By bits: a blend with zero costs a comparison more with AVX2.
+                let small = SimdBase::abs(self).simd_lt(bound).to_vector();
+                let large: <Self as SimdFloat<$token>>::Bits = (!small).bitcast();
+                Self::from_bits(self.to_bits() & large)
             }
             #[inline(always)]
             fn exp2_integral(self) -> Self {

@@ -1,12 +1,18 @@
 //! The loops over one unit's trace: whole vectors, then the same vector code for what is left.
 
 use crate::lanes::Lanes;
+use crate::real::Real;
 
-/// `(1)` for one vector; below the first of `flush` in magnitude it becomes the second, zero. NaN is not small.
+/// What is below [`Real::TRACE_FLUSH`] in magnitude becomes zero. NaN is not small.
 #[inline(always)]
-fn next<V: Lanes>(decay: V, trace: V, influence: V, presynaptic: V, flush: [V; 2]) -> V {
-    let next = influence.mul_add(presynaptic, decay * trace);
-    next.abs().less_select(flush[0], flush[1], next)
+pub(super) fn flush<V: Lanes>(token: V::Token, trace: V) -> V {
+    trace.zero_below(V::splat(token, V::Element::TRACE_FLUSH))
+}
+
+/// `(1)` for one vector.
+#[inline(always)]
+fn next<V: Lanes>(token: V::Token, decay: V, trace: V, influence: V, presynaptic: V) -> V {
+    flush(token, influence.mul_add(presynaptic, decay * trace))
 }
 
 /// `(1)`: `trace = decay * trace + influence * presynaptic`, with `factors` = `[decay, influence]`.
@@ -16,17 +22,16 @@ pub(super) fn step<V: Lanes>(
     factors: [V::Element; 2],
     presynaptic: &[V::Element],
     trace: &mut [V::Element],
-    flush: [V; 2],
 ) {
     let (decay, influence) = (V::splat(token, factors[0]), V::splat(token, factors[1]));
     let mut elements = trace.chunks_exact_mut(V::WIDTH);
     let mut inputs = presynaptic.chunks_exact(V::WIDTH);
     for (e, z) in elements.by_ref().zip(inputs.by_ref()) {
-        next(decay, V::load(token, e), influence, V::load(token, z), flush).store(e);
+        next(token, decay, V::load(token, e), influence, V::load(token, z)).store(e);
     }
     let (e, z) = (elements.into_remainder(), inputs.remainder());
     if !e.is_empty() {
-        next(decay, V::load_head(token, e), influence, V::load_head(token, z), flush).store_head(e);
+        next(token, decay, V::load_head(token, e), influence, V::load_head(token, z)).store_head(e);
     }
 }
 
@@ -38,7 +43,6 @@ pub(super) fn step_contract<V: Lanes>(
     presynaptic: &[V::Element],
     trace: &mut [V::Element],
     gradient: &mut [V::Element],
-    flush: [V; 2],
 ) {
     let (decay, influence) = (V::splat(token, factors[0]), V::splat(token, factors[1]));
     let signal = V::splat(token, factors[2]);
@@ -46,13 +50,13 @@ pub(super) fn step_contract<V: Lanes>(
     let mut sums = gradient.chunks_exact_mut(V::WIDTH);
     let mut inputs = presynaptic.chunks_exact(V::WIDTH);
     for ((e, sum), z) in elements.by_ref().zip(sums.by_ref()).zip(inputs.by_ref()) {
-        let next = next(decay, V::load(token, e), influence, V::load(token, z), flush);
+        let next = next(token, decay, V::load(token, e), influence, V::load(token, z));
         next.store(e);
         signal.mul_add(next, V::load(token, sum)).store(sum);
     }
     let (e, sum, z) = (elements.into_remainder(), sums.into_remainder(), inputs.remainder());
     if !e.is_empty() {
-        let next = next(decay, V::load_head(token, e), influence, V::load_head(token, z), flush);
+        let next = next(token, decay, V::load_head(token, e), influence, V::load_head(token, z));
         next.store_head(e);
         signal.mul_add(next, V::load_head(token, sum)).store_head(sum);
     }

@@ -6,5 +6,7 @@ mod activation_accuracy;
 mod activations_agree_with_their_twins;
 mod gates_agree_with_their_twin;
 mod levels;
+mod mat_vec_agrees_with_its_twin;
+mod trace_blocks_agree_with_their_twin;
 mod traces_agree_with_their_twin;
 mod updates_agree_with_their_twin;
