@@ -2,8 +2,8 @@
 //!
 //! | learner | gradient | memory grows with steps |
 //! |---|---|---|
-//! | [`Eprop`], streaming | approximate: drops the paths through h_{t-1} | no |
-//! | [`Eprop`], whole sequence | the same as streaming, up to rounding | yes |
+//! | [`Eprop`], blocked or streaming | approximate: drops the paths through h_{t-1} | no |
+//! | [`Eprop`], whole sequence | the same, up to rounding | yes |
 //! | [`EpropStream`] | the same, step by step | no |
 //! | [`Bptt`] | exact | yes |
 //!
@@ -13,16 +13,19 @@ use crate::affine::Scalar;
 use crate::error::{Error, check_size};
 use crate::network::{Network, Shape};
 use crate::readout::Score;
-use crate::sequences::{Rows, Sequences};
+use crate::sequences::Sequences;
 
 mod bptt;
+mod carried;
 mod eprop;
 mod evaluator;
 mod forward;
 mod output;
+mod packed;
+mod shards;
 mod stream;
-mod tape;
 mod traces;
+mod window;
 
 pub use bptt::Bptt;
 pub use eprop::{Eprop, EpropOptions, Schedule};
@@ -91,47 +94,31 @@ fn check_call<T: Scalar>(
     check_size("gradient", shape.layout.len(), gradient.len())
 }
 
-/// Batch rows that are processed together. Fixed, so that the order of summation, and with it every bit of the
-/// result, is the same for any number of threads.
-const SHARD_ROWS: usize = 16;
-
-/// The rows of each shard of a batch.
-fn shards(batch: usize) -> impl Iterator<Item = Rows> {
-    (0..batch).step_by(SHARD_ROWS).map(move |start| Rows { start, count: SHARD_ROWS.min(batch - start) })
+/// `Ok` if a window of `most` steps holds the sequences.
+fn check_steps<T: Scalar>(most: usize, sequences: &Sequences<'_, T>) -> Result<(), Error> {
+    let (reserved, found) = (most, sequences.steps());
+    if found > reserved {
+        Err(Error::Capacity { what: "steps on the tape", reserved, found })
+    } else {
+        Ok(())
+    }
 }
 
-/// Work below which a batch is not worth waking threads for, in weights times rows times steps (about a millisecond).
-#[cfg(feature = "rayon")]
-const PARALLEL_WORK: usize = 1 << 24;
-
-/// Runs `body` on every shard, on several threads if the work is worth it, and adds up the scores in order.
-fn for_each_shard<S: Send>(shards: &mut [S], work: usize, body: impl Fn(&mut S) -> Score + Sync) -> Score {
-    let _ = work;
+/// Threads that there are.
+fn threads() -> usize {
     #[cfg(feature = "rayon")]
-    if shards.len() > 1 && work >= PARALLEL_WORK {
+    return rayon::current_num_threads();
+    #[cfg(not(feature = "rayon"))]
+    1
+}
+
+/// Runs `body` on every item with its index, each on a thread of its own if there are several.
+fn for_each<W: Send>(items: &mut [W], body: impl Fn(usize, &mut W) + Sync) {
+    #[cfg(feature = "rayon")]
+    if items.len() > 1 {
         use rayon::prelude::*;
-        let scores: Vec<Score> = shards.par_iter_mut().map(&body).collect();
-        return total(scores.into_iter());
+        items.par_iter_mut().enumerate().for_each(|(index, item)| body(index, item));
+        return;
     }
-    total(shards.iter_mut().map(body))
-}
-
-fn total(scores: impl Iterator<Item = Score>) -> Score {
-    scores.fold(Score::default(), |mut total, score| {
-        total.add(&score);
-        total
-    })
-}
-
-/// `sum[i] = parts[0][i] + parts[1][i] + ...`, in this order.
-fn add_in_order<'a, T: Scalar>(sum: &mut [T], parts: impl Iterator<Item = &'a [T]>) {
-    for (index, part) in parts.enumerate() {
-        if index == 0 {
-            sum.copy_from_slice(part);
-        } else {
-            for (sum, &term) in sum.iter_mut().zip(part) {
-                *sum += term;
-            }
-        }
-    }
+    items.iter_mut().enumerate().for_each(|(index, item)| body(index, item));
 }

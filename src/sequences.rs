@@ -146,6 +146,12 @@ impl<'a, T: Scalar> Sequences<'a, T> {
         let input = self.inputs.len() / (self.steps * self.batch);
         &self.inputs[(step * self.batch + rows.start) * input..][..rows.count * input]
     }
+    /// `[steps, input]`: some steps of the only row.
+    pub(crate) fn inputs_of_one_row(&self, first: usize, steps: usize) -> &'a [T] {
+        debug_assert_eq!(self.batch, 1, "steps of several rows do not lie side by side");
+        let input = self.inputs.len() / self.steps;
+        &self.inputs[first * input..(first + steps) * input]
+    }
     /// `[rows]`: which rows start an episode with x_t.
     pub(crate) fn is_first(&self, step: usize, rows: Rows) -> Option<&'a [bool]> {
         self.is_first.map(|mask| &mask[step * self.batch + rows.start..][..rows.count])

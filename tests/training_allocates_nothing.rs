@@ -32,6 +32,7 @@ fn check<T: Scalar>(form: Form) {
     let mut gradient = network.zero_gradient();
     let options = |schedule| EpropOptions { schedule, ..EpropOptions::default() };
     let mut learners: Vec<(&str, Box<dyn Learner<T>>)> = vec![
+        ("blocked", Box::new(Eprop::new(&network, batch, options(Schedule::Blocked(8))).unwrap())),
         ("streaming", Box::new(Eprop::new(&network, batch, options(Schedule::Streaming)).unwrap())),
         (
             "whole",

@@ -1,13 +1,15 @@
 //! Backpropagation through time: the exact gradient, on a tape as long as the sequence.
 //!
-//! Equations and scan: `crate::learner::tape`.
+//! Equations and scan: `crate::learner::window`.
 
 use eligibility_kernels::Level;
 
 use crate::affine::Scalar;
-use crate::error::Error;
-use crate::learner::tape::{Tape, Through};
-use crate::learner::{Learner, check_call};
+use crate::error::{Error, check_nonempty};
+use crate::learner::packed::{Affine, Packed};
+use crate::learner::shards::{Shards, rows_of_a_shard};
+use crate::learner::window::{Pass, Through, Window};
+use crate::learner::{Learner, check_call, check_steps};
 use crate::network::{Network, Shape};
 use crate::readout::Score;
 use crate::sequences::Sequences;
@@ -16,8 +18,8 @@ use crate::sequences::Sequences;
 ///
 /// Gradient: exact.
 ///
-/// Memory: 7 x hidden + input + 1 elements per step and batch row, reserved at construction. No allocation after
-/// that on one thread; handing shards to threads may allocate.
+/// Memory: 7 x hidden + input + 1 elements per step and batch row, for up to 16 rows per thread (rows of larger batches
+/// take turns), reserved at construction. No allocation after that on one thread; handing shards to threads may allocate.
 ///
 /// ```
 /// use eligibility::{Bptt, Init, Learner, Loss, Lstm, Network, Readout, Sequences, Targets};
@@ -36,8 +38,10 @@ use crate::sequences::Sequences;
 pub struct Bptt<T: Scalar> {
     shape: Shape,
     batch: usize,
+    max_steps: usize,
     level: Level,
-    tape: Tape<T>,
+    packed: Packed<T>,
+    shards: Shards<Window<T>, T>,
 }
 
 impl<T: Scalar> Bptt<T> {
@@ -47,13 +51,19 @@ impl<T: Scalar> Bptt<T> {
     ///
     /// If a size is zero, the tape would be too large, or `ELIGIBILITY_LEVEL` names no level of this machine.
     pub fn new(network: &Network<T>, batch: usize, max_steps: usize) -> Result<Self, Error> {
-        let shape = network.shape();
-        Ok(Self { shape, batch, level: Level::from_env()?, tape: Tape::new(shape, batch, max_steps)? })
+        check_nonempty("batch", batch)?;
+        check_nonempty("number of steps", max_steps)?;
+        let (shape, level) = (network.shape(), Level::from_env()?);
+        let window = |rows| Window::zeros(shape, rows, batch, max_steps, false);
+        let shards = Shards::new(batch, shape.layout.len(), window)?;
+        let packed = Packed::zeros(&shape, rows_of_a_shard(batch), level);
+        Ok(Self { shape, batch, max_steps, level, packed, shards })
     }
     /// At another instruction-set level.
     #[must_use]
     pub fn with_level(self, level: Level) -> Self {
-        Self { level, ..self }
+        let packed = Packed::zeros(&self.shape, rows_of_a_shard(self.batch), level);
+        Self { level, packed, ..self }
     }
     /// The instruction-set level in use.
     #[must_use]
@@ -69,7 +79,15 @@ impl<T: Scalar> Learner<T> for Bptt<T> {
         sequences: &Sequences<'_, T>,
         gradient: &mut [T],
     ) -> Result<Score, Error> {
-        check_call(&self.shape, self.batch, network, sequences, gradient)?;
-        self.tape.gradient(self.level, network.parameters(), sequences, Through::Everything, gradient)
+        let Self { ref shape, batch, max_steps, level, ref mut packed, ref mut shards } = *self;
+        check_call(shape, batch, network, sequences, gradient)?;
+        check_steps(max_steps, sequences)?;
+        let parameters = network.parameters();
+        packed.refresh(shape, parameters);
+        let affine = Affine::Packed(packed);
+        let work = batch * sequences.steps() * shape.layout.len();
+        Ok(shards.run(work, gradient, |window, rows, gradient| {
+            window.run(Pass { level, parameters, affine, sequences, rows }, Through::Everything, gradient)
+        }))
     }
 }

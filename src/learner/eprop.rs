@@ -10,28 +10,57 @@
 use eligibility_kernels::Level;
 
 use crate::affine::Scalar;
-use crate::buffer::Buffer;
 use crate::error::{Error, check_nonempty};
 use crate::feedback::Feedback;
-use crate::learner::tape::{Tape, Through};
+use crate::learner::packed::{Affine, Packed};
+use crate::learner::shards::{Shards, rows_of_a_shard};
 use crate::learner::traces::TraceRows;
-use crate::learner::{Learner, add_in_order, check_call, for_each_shard, shards};
+use crate::learner::window::{Pass, Through, Window};
+use crate::learner::{Learner, check_call, check_steps};
 use crate::network::{Network, Shape};
 use crate::readout::Score;
-use crate::sequences::{Rows, Sequences};
+use crate::sequences::Sequences;
 
 /// How the sum over time is evaluated: the same gradient, up to rounding.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+///
+/// | schedule | memory | bound by |
+/// |---|---|---|
+/// | streaming | traces | memory: every trace is read and written at every step |
+/// | blocked | traces and a block of steps | arithmetic |
+/// | whole sequence | all steps, no traces | arithmetic, a quarter less of it |
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Schedule {
-    /// A trace per weight, carried forward; memory does not depend on the number of steps.
-    #[default]
+    /// A trace per weight, carried forward step by step.
     Streaming,
+    /// A trace per weight, carried forward over so many steps at a time: a small matrix product with the trace in
+    /// registers. Fastest where memory must not grow with the steps.
+    Blocked(usize),
     /// No traces: one scan back over a tape of at most `max_steps` steps. Memory grows with the steps, as for BPTT,
-    /// but nothing is propagated through the recurrent weights. The oracle for the other schedule.
+    /// but nothing is propagated through the recurrent weights. The oracle for the other schedules.
     WholeSequence {
         /// Steps to reserve memory for.
         max_steps: usize,
     },
+}
+
+impl Default for Schedule {
+    /// Blocks of 32 steps: see [`Schedule::Blocked`].
+    fn default() -> Self {
+        Self::Blocked(DEFAULT_BLOCK)
+    }
+}
+
+/// Steps of a block unless told otherwise.
+const DEFAULT_BLOCK: usize = 32;
+
+impl std::fmt::Display for Schedule {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Streaming => write!(f, "streaming"),
+            Self::Blocked(steps) => write!(f, "blocked:{steps}"),
+            Self::WholeSequence { .. } => write!(f, "whole"),
+        }
+    }
 }
 
 /// The choices of [`Eprop`].
@@ -49,8 +78,9 @@ pub struct EpropOptions<T: Scalar> {
 ///
 /// Gradient: approximate, drops the paths through h_{t-1}.
 ///
-/// Memory, streaming: 3 x hidden x (input + hidden + 1) elements per batch row, whatever the number of steps. No
-/// allocation after construction on one thread; handing shards to threads may allocate.
+/// Memory, blocked or streaming: 3 x hidden x (input + hidden + 1) elements per batch row, for up to 16 rows per thread
+/// (rows of larger batches take turns), whatever the number of steps. No allocation after construction on one thread;
+/// handing shards to threads may allocate.
 ///
 /// ```
 /// use eligibility::{Eprop, EpropOptions, Init, Learner, Loss, Lstm, Network, Readout, Sequences, Targets};
@@ -73,21 +103,16 @@ pub struct Eprop<T: Scalar> {
     shape: Shape,
     batch: usize,
     feedback: Feedback<T>,
+    schedule: Schedule,
     level: Level,
+    packed: Packed<T>,
     engine: Engine<T>,
 }
 
 #[derive(Clone, Debug)]
 enum Engine<T: Scalar> {
-    Streaming(Vec<Shard<T>>),
-    WholeSequence(Tape<T>),
-}
-
-#[derive(Clone, Debug)]
-struct Shard<T: Scalar> {
-    rows: Rows,
-    traces: TraceRows<T>,
-    gradient: Buffer<T>,
+    Streaming(Shards<TraceRows<T>, T>),
+    Windows(Shards<Window<T>, T>),
 }
 
 impl<T: Scalar> Eprop<T> {
@@ -95,7 +120,7 @@ impl<T: Scalar> Eprop<T> {
     ///
     /// # Errors
     ///
-    /// If the batch is empty, the feedback matrix has the wrong size, the memory would be too large, or
+    /// If the batch or a block is empty, the feedback matrix has the wrong size, the memory would be too large, or
     /// `ELIGIBILITY_LEVEL` names no level of this machine.
     pub fn new(network: &Network<T>, batch: usize, options: EpropOptions<T>) -> Result<Self, Error> {
         check_nonempty("batch", batch)?;
@@ -103,24 +128,37 @@ impl<T: Scalar> Eprop<T> {
         let shape = network.shape();
         feedback.check(&shape)?;
         let level = level.map_or_else(Level::from_env, Ok)?;
+        let gradient = shape.layout.len();
+        let windows = |steps, traces| {
+            let window = |rows| Window::zeros(shape, rows, batch, steps, traces);
+            Ok(Engine::Windows(Shards::new(batch, gradient, window)?))
+        };
         let engine = match schedule {
             Schedule::Streaming => {
-                let shard = |rows: Rows| {
-                    let traces = TraceRows::zeros(shape, rows, batch)?;
-                    Ok(Shard { rows, traces, gradient: network.zero_gradient() })
-                };
-                Engine::Streaming(shards(batch).map(shard).collect::<Result<_, Error>>()?)
+                let traces = |rows| TraceRows::zeros(shape, rows, batch, usize::MAX);
+                Ok::<_, Error>(Engine::Streaming(Shards::new(batch, gradient, traces)?))
+            }
+            Schedule::Blocked(steps) => {
+                check_nonempty("block of steps", steps)?;
+                windows(steps, true)
             }
             Schedule::WholeSequence { max_steps } => {
-                Engine::WholeSequence(Tape::new(shape, batch, max_steps)?)
+                check_nonempty("number of steps", max_steps)?;
+                windows(max_steps, false)
             }
-        };
-        Ok(Self { shape, batch, feedback, level, engine })
+        }?;
+        let packed = Packed::zeros(&shape, rows_of_a_shard(batch), level);
+        Ok(Self { shape, batch, feedback, schedule, level, packed, engine })
     }
     /// The instruction-set level in use.
     #[must_use]
     pub fn level(&self) -> Level {
         self.level
+    }
+    /// The schedule in use.
+    #[must_use]
+    pub fn schedule(&self) -> Schedule {
+        self.schedule
     }
 }
 
@@ -131,58 +169,56 @@ impl<T: Scalar> Learner<T> for Eprop<T> {
         sequences: &Sequences<'_, T>,
         gradient: &mut [T],
     ) -> Result<Score, Error> {
-        check_call(&self.shape, self.batch, network, sequences, gradient)?;
-        let Self { shape, batch, feedback, level, engine } = self;
-        let parameters = network.parameters();
-        match engine {
-            Engine::Streaming(shards) => {
-                let work = *batch * sequences.steps() * shape.layout.len();
-                let score =
-                    for_each_shard(shards, work, |shard| shard.run(*level, parameters, sequences, feedback));
-                add_in_order(gradient, shards.iter().map(|shard| &shard.gradient[..]));
-                Ok(score)
-            }
-            Engine::WholeSequence(tape) => {
-                tape.gradient(*level, parameters, sequences, Through::Cell(feedback), gradient)
-            }
+        let Self { ref shape, batch, ref feedback, schedule, level, ref mut packed, ref mut engine } = *self;
+        check_call(shape, batch, network, sequences, gradient)?;
+        if let Schedule::WholeSequence { max_steps } = schedule {
+            check_steps(max_steps, sequences)?;
         }
+        let parameters = network.parameters();
+        packed.refresh(shape, parameters);
+        let affine = Affine::Packed(packed);
+        let work = batch * sequences.steps() * shape.layout.len();
+        Ok(match engine {
+            Engine::Streaming(shards) => shards.run(work, gradient, |traces, rows, gradient| {
+                stream(traces, Pass { level, parameters, affine, sequences, rows }, feedback, gradient)
+            }),
+            Engine::Windows(shards) => shards.run(work, gradient, |window, rows, gradient| {
+                let pass = Pass { level, parameters, affine, sequences, rows };
+                window.run(pass, Through::Cell(feedback), gradient)
+            }),
+        })
     }
 }
 
-impl<T: Scalar> Shard<T> {
-    fn run(
-        &mut self,
-        level: Level,
-        parameters: &[T],
-        sequences: &Sequences<'_, T>,
-        feedback: &Feedback<T>,
-    ) -> Score {
-        let Self { rows, traces, gradient } = self;
-        let rows = *rows;
-        gradient.fill(T::ZERO);
-        traces.clear_traces();
-        traces.forward.start(sequences, rows);
-        let mut score = Score::default();
-        for step in 0..sequences.steps() {
-            traces.settle(level);
-            traces.forward.activate(sequences, rows, step);
-            traces.step(level, parameters, sequences.input(step, rows), sequences.is_first(step, rows));
-            if sequences.every_step() {
-                let hidden = &traces.forward.state.hidden;
-                traces.output.score_step(parameters, hidden, sequences, step, &mut score);
-                traces.output.add_gradient(hidden, gradient);
-                traces.learn(level, parameters, feedback, gradient);
-            }
-        }
-        if !sequences.every_step() {
-            // Rows that ended earlier still hold the state, the factors and the traces of their last step.
-            traces.settle(level);
-            traces.forward.active.fill(true);
+/// Adds the gradient of the rows' part of the loss, step by step.
+fn stream<T: Scalar>(
+    traces: &mut TraceRows<T>,
+    pass: Pass<'_, T>,
+    feedback: &Feedback<T>,
+    gradient: &mut [T],
+) -> Score {
+    let Pass { level, parameters, affine, sequences, rows } = pass;
+    traces.clear_traces();
+    traces.forward.start(sequences, rows);
+    let mut score = Score::default();
+    for step in 0..sequences.steps() {
+        traces.settle(level);
+        traces.advance(level, affine, sequences, rows, step);
+        if sequences.every_step() {
             let hidden = &traces.forward.state.hidden;
-            traces.output.score_last(parameters, hidden, sequences, &mut score);
+            traces.output.score_steps(parameters, hidden, sequences, rows, step, &mut score);
             traces.output.add_gradient(hidden, gradient);
             traces.learn(level, parameters, feedback, gradient);
         }
-        score
     }
+    if !sequences.every_step() {
+        // Rows that ended earlier still hold the state, the factors and the traces of their last step.
+        traces.settle(level);
+        traces.forward.active.fill(true);
+        let (hidden, all) = (&traces.forward.state.hidden, 0..sequences.steps());
+        traces.output.score_ended(parameters, hidden, sequences, rows, all, &mut score);
+        traces.output.add_gradient(hidden, gradient);
+        traces.learn(level, parameters, feedback, gradient);
+    }
+    score
 }

@@ -5,11 +5,12 @@ use eligibility_kernels::Level;
 use crate::affine::Scalar;
 use crate::error::{Error, check_nonempty};
 use crate::learner::forward::{Factors, Forward};
-use crate::learner::output::OutputRows;
-use crate::learner::{for_each_shard, shards};
+use crate::learner::output::Outputs;
+use crate::learner::packed::{Affine, Packed};
+use crate::learner::shards::{Shards, rows_of_a_shard};
 use crate::network::{Network, Shape};
 use crate::readout::Score;
-use crate::sequences::{Rows, Sequences};
+use crate::sequences::Sequences;
 
 /// Scores batches of sequences without learning: test error, validation loss.
 ///
@@ -29,14 +30,14 @@ pub struct Evaluator<T: Scalar> {
     shape: Shape,
     batch: usize,
     level: Level,
-    shards: Vec<Shard<T>>,
+    packed: Packed<T>,
+    shards: Shards<Scoring<T>, T>,
 }
 
 #[derive(Clone, Debug)]
-struct Shard<T: Scalar> {
-    rows: Rows,
+struct Scoring<T: Scalar> {
     forward: Forward<T>,
-    output: OutputRows<T>,
+    output: Outputs<T>,
     factors: Factors<T>,
 }
 
@@ -48,23 +49,23 @@ impl<T: Scalar> Evaluator<T> {
     /// If the batch is empty or `ELIGIBILITY_LEVEL` names no level of this machine.
     pub fn new(network: &Network<T>, batch: usize) -> Result<Self, Error> {
         check_nonempty("batch", batch)?;
-        let shape = network.shape();
-        let shard = |rows: Rows| {
-            Ok(Shard {
-                rows,
-                forward: Forward::zeros(shape, rows.count)?,
-                output: OutputRows::zeros(&shape, rows, batch)?,
-                factors: Factors::zeros(&shape, rows.count, 1)?,
+        let (shape, level) = (network.shape(), Level::from_env()?);
+        let scoring = |rows| {
+            Ok(Scoring {
+                forward: Forward::zeros(shape, rows, usize::MAX)?,
+                output: Outputs::zeros(&shape, 1, rows, batch)?,
+                factors: Factors::zeros(&shape, rows, 1)?,
             })
         };
-        let shards = shards(batch).map(shard).collect::<Result<_, Error>>()?;
-        Ok(Self { shape, batch, level: Level::from_env()?, shards })
+        let shards = Shards::new(batch, 0, scoring)?;
+        Ok(Self { shape, batch, level, packed: Packed::zeros(&shape, rows_of_a_shard(batch), level), shards })
     }
 
     /// At another instruction-set level.
     #[must_use]
     pub fn with_level(self, level: Level) -> Self {
-        Self { level, ..self }
+        let packed = Packed::zeros(&self.shape, rows_of_a_shard(self.batch), level);
+        Self { level, packed, ..self }
     }
 
     /// Scores the outputs against the targets.
@@ -75,24 +76,25 @@ impl<T: Scalar> Evaluator<T> {
     pub fn score(&mut self, network: &Network<T>, sequences: &Sequences<'_, T>) -> Result<Score, Error> {
         network.check_same_shape(&self.shape)?;
         sequences.check(&self.shape, self.batch)?;
-        let work = self.batch * sequences.steps() * self.shape.layout.len();
-        let (level, parameters) = (self.level, network.parameters());
-        Ok(for_each_shard(&mut self.shards, work, |shard| {
-            let Shard { rows, forward, output, factors } = shard;
-            let rows = *rows;
+        let Self { ref shape, batch, level, ref mut packed, ref mut shards } = *self;
+        let parameters = network.parameters();
+        packed.refresh(shape, parameters);
+        let affine = Affine::Packed(packed);
+        let work = batch * sequences.steps() * shape.layout.len();
+        Ok(shards.run(work, &mut [], |Scoring { forward, output, factors }, rows, _| {
             let mut score = Score::default();
             forward.start(sequences, rows);
             for step in 0..sequences.steps() {
                 forward.activate(sequences, rows, step);
-                let (input, is_first) = (sequences.input(step, rows), sequences.is_first(step, rows));
-                forward.step(level, parameters, input, is_first, &mut factors.at(0));
+                forward.advance(level, affine, sequences, rows, step, &mut factors.at(0));
                 if sequences.every_step() {
                     let hidden = &forward.state.hidden;
-                    output.score_step(parameters, hidden, sequences, step, &mut score);
+                    output.score_steps(parameters, hidden, sequences, rows, step, &mut score);
                 }
             }
             if !sequences.every_step() {
-                output.score_last(parameters, &forward.state.hidden, sequences, &mut score);
+                let (hidden, all) = (&forward.state.hidden, 0..sequences.steps());
+                output.score_ended(parameters, hidden, sequences, rows, all, &mut score);
             }
             score
         }))

@@ -11,10 +11,12 @@
 
 use eligibility_kernels::Level;
 use eligibility_kernels::lstm_gates::{GATES, LstmGates};
+use eligibility_kernels::mat_vec::MatVec;
 
-use crate::affine::{Beta, Rect, Scalar, reserve_workspace, times_transposed};
+use crate::affine::{Beta, Rect, Scalar, reserve_workspace, times, times_transposed};
 use crate::buffer::Buffer;
 use crate::error::{Error, checked_product};
+use crate::learner::packed::{Affine, Packed};
 use crate::lstm::LstmState;
 use crate::network::Shape;
 use crate::sequences::{Rows, Sequences};
@@ -24,11 +26,15 @@ use crate::sequences::{Rows, Sequences};
 pub(crate) struct Forward<T: Scalar> {
     shape: Shape,
     pub(crate) state: LstmState<T>,
-    /// `[rows, 4, hidden]`
+    /// `[ahead, rows, 4, hidden]`: of so many steps a single row's inputs are projected ahead.
     preactivation: Buffer<T>,
+    ahead: usize,
     /// `[rows]`: rows whose sequence has not ended.
     pub(crate) active: Vec<bool>,
 }
+
+/// Steps a single row's inputs are projected ahead: enough for a matrix product, few enough for L1.
+const AHEAD: usize = 16;
 
 /// What steps leave behind for learning: presynaptic activity and local factors, `steps` of them.
 ///
@@ -86,34 +92,40 @@ impl<T: Scalar> Factors<T> {
 }
 
 impl<T: Scalar> StepFactors<'_, T> {
-    /// Makes the rows that are not active contribute nothing.
-    pub(crate) fn clear_inactive(&mut self, active: &[bool]) {
-        let rows = active.len();
+    /// Makes a row contribute nothing and hand its cell on as it is: a step after its end.
+    pub(crate) fn idle(&mut self, row: usize, rows: usize) {
+        self.forget(row, rows);
+        row_of(self.forget_gate, row, rows).fill(T::ONE);
+    }
+    /// Makes a row contribute nothing and hand nothing on: a step of an episode that has been left.
+    pub(crate) fn forget(&mut self, row: usize, rows: usize) {
         for buffer in
             [&mut *self.presynaptic, &mut *self.influence, &mut *self.forget_gate, &mut *self.dhidden_dcell]
         {
-            let per_row = buffer.len() / rows;
-            for (row, _) in buffer.chunks_exact_mut(per_row).zip(active).filter(|(_, active)| !**active) {
-                row.fill(T::ZERO);
-            }
+            row_of(buffer, row, rows).fill(T::ZERO);
         }
     }
 }
 
+fn row_of<T>(buffer: &mut [T], row: usize, rows: usize) -> &mut [T] {
+    let per_row = buffer.len() / rows;
+    &mut buffer[row * per_row..(row + 1) * per_row]
+}
+
 impl<T: Scalar> Forward<T> {
-    pub(crate) fn zeros(shape: Shape, rows: usize) -> Result<Self, Error> {
-        let preactivation = checked_product("the learner's memory", &[rows, GATES, shape.lstm.hidden()])?;
+    /// For `rows` rows and sequences of which up to `steps` steps are known ahead.
+    pub(crate) fn zeros(shape: Shape, rows: usize, steps: usize) -> Result<Self, Error> {
+        let ahead = if rows == 1 { steps.min(AHEAD) } else { 1 };
+        let preactivation =
+            checked_product("the learner's memory", &[ahead, rows, GATES, shape.lstm.hidden()])?;
         reserve_workspace::<T>();
         Ok(Self {
             shape,
             state: LstmState::zeros(&shape.lstm, rows)?,
             preactivation: Buffer::zeros(preactivation),
+            ahead,
             active: vec![true; rows],
         })
-    }
-
-    pub(crate) fn shape(&self) -> &Shape {
-        &self.shape
     }
 
     /// Sets the state from which the rows of `sequences` start.
@@ -126,8 +138,8 @@ impl<T: Scalar> Forward<T> {
             Some(initial) => {
                 let hidden = self.shape.lstm.hidden();
                 let range = rows.start * hidden..(rows.start + rows.count) * hidden;
-                self.state.cell.copy_from_slice(&initial.cell[range.clone()]);
-                self.state.hidden.copy_from_slice(&initial.hidden[range]);
+                self.state.cell[..range.len()].copy_from_slice(&initial.cell[range.clone()]);
+                self.state.hidden[..range.len()].copy_from_slice(&initial.hidden[range]);
             }
         }
     }
@@ -135,17 +147,37 @@ impl<T: Scalar> Forward<T> {
     /// Marks the rows that are still running at `step`.
     pub(crate) fn activate(&mut self, sequences: &Sequences<'_, T>, rows: Rows, step: usize) {
         for (row, active) in self.active.iter_mut().enumerate() {
-            *active = step < sequences.length(rows.start + row);
+            *active = row < rows.count && step < sequences.length(rows.start + row);
         }
+    }
+
+    /// Step `step` of the active rows of `sequences`; the others keep their state and factors. Steps come in order.
+    pub(crate) fn advance(
+        &mut self,
+        level: Level,
+        affine: Affine<'_, T>,
+        sequences: &Sequences<'_, T>,
+        rows: Rows,
+        step: usize,
+        factors: &mut StepFactors<'_, T>,
+    ) {
+        let ahead = step % self.ahead;
+        if let (Affine::Packed(Packed::Panels(panels)), 0) = (affine, ahead) {
+            let steps = self.ahead.min(sequences.steps() - step);
+            panels.project(sequences.inputs_of_one_row(step, steps), &mut self.preactivation);
+        }
+        let (input, is_first) = (sequences.input(step, rows), sequences.is_first(step, rows));
+        self.step(level, affine, ahead, input, is_first, factors);
     }
 
     /// One step of the active rows; the others keep their state and factors.
     ///
-    /// `input` is `[rows, input]`, `is_first` is `[rows]`.
+    /// `input` is `[rows, input]`, `is_first` is `[rows]`. For panels, the projected input is `ahead` steps ahead.
     pub(crate) fn step(
         &mut self,
         level: Level,
-        parameters: &[T],
+        affine: Affine<'_, T>,
+        ahead: usize,
         input: &[T],
         is_first: Option<&[bool]>,
         factors: &mut StepFactors<'_, T>,
@@ -168,14 +200,30 @@ impl<T: Scalar> Forward<T> {
             presynaptic[inputs + hidden] = T::ONE;
         }
         // (2)
+        let per_step = rows * GATES * hidden;
+        let z = &mut self.preactivation[ahead * per_step..(ahead + 1) * per_step];
         let presynaptic = Rect::padded(&*factors.presynaptic, rows, block.columns(), block.stride());
-        let preactivation = Rect::dense(&mut self.preactivation[..], rows, GATES * hidden);
-        times_transposed(preactivation, Beta::Replace, presynaptic, block.matrix(parameters));
+        let target = Rect::dense(&mut *z, rows, GATES * hidden);
+        match affine {
+            Affine::InPlace(parameters) => {
+                times_transposed(target, Beta::Replace, presynaptic, block.matrix(parameters));
+            }
+            Affine::Packed(Packed::Columns(weights)) => {
+                let weights = Rect::dense(&weights[..], block.columns(), GATES * hidden);
+                times(target, Beta::Replace, presynaptic, weights);
+            }
+            Affine::Packed(Packed::Panels(panels)) => level.run(MatVec {
+                panel: panels.panel,
+                panels: &panels.recurrent,
+                input: hidden_state,
+                output: z,
+            }),
+        }
         // (3)
         level.run(LstmGates {
             output_nonlinearity: self.shape.lstm.output_nonlinearity(),
             active: &self.active,
-            preactivation: &self.preactivation,
+            preactivation: z,
             cell,
             hidden: hidden_state,
             influence: &mut *factors.influence,

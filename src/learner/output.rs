@@ -9,6 +9,8 @@
 //!
 //! (2) subtracts the largest y before exp, so it cannot overflow.
 
+use std::ops::Range;
+
 use crate::affine::{Beta, Rect, Scalar, add_transposed_times, times, times_transposed};
 use crate::buffer::Buffer;
 use crate::error::{Error, checked_product};
@@ -17,87 +19,99 @@ use crate::network::Shape;
 use crate::readout::{Readout, Score, Target, weights};
 use crate::sequences::{Rows, Sequences};
 
-/// Outputs and errors of a batch of rows: the buffers of the equations above.
+/// Outputs and errors of some cells, each a row at a step: the buffers of the equations above.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct OutputRows<T: Scalar> {
+pub(crate) struct Outputs<T: Scalar> {
     readout: Readout,
     layout: Layout,
-    rows: Rows,
+    /// Rows of a step.
+    rows: usize,
     /// What a row's loss counts in the loss of the batch.
     weight: T,
-    /// `[rows, output]`: y.
+    /// `[cells, output]`: y.
     pub(crate) output: Buffer<T>,
-    /// `[rows, output]`: dE/dy, zero for rows that are not scored.
+    /// `[cells, output]`: dE/dy, zero for cells that are not scored.
     pub(crate) error: Buffer<T>,
 }
 
-impl<T: Scalar> OutputRows<T> {
-    /// For some rows of a batch of `batch`, over which the loss is averaged.
-    pub(crate) fn zeros(shape: &Shape, rows: Rows, batch: usize) -> Result<Self, Error> {
+impl<T: Scalar> Outputs<T> {
+    /// For `steps` steps of `rows` rows of a batch of `batch`, over which the loss is averaged.
+    pub(crate) fn zeros(shape: &Shape, steps: usize, rows: usize, batch: usize) -> Result<Self, Error> {
         let Shape { readout, layout, .. } = *shape;
-        let length = checked_product("the learner's memory", &[rows.count, readout.output()])?;
+        let length = checked_product("the learner's memory", &[steps, rows, readout.output()])?;
         let weight = T::from_f64(1.0 / batch as f64);
         let (output, error) = (Buffer::zeros(length), Buffer::zeros(length));
         Ok(Self { readout, layout, rows, weight, output, error })
     }
 
-    /// Outputs of `step`, where there is a target at every step: scores the active rows and sets their errors to
-    /// `weight * dE/dy`, those of the others to zero.
-    pub(crate) fn score_step(
+    /// Where there is a target at every step: outputs of the steps from `first` on, whose hidden states are `hidden`
+    /// `[steps, rows, hidden]`. Scores the rows that are still running and sets their errors to `weight * dE/dy`, those
+    /// of the others to zero.
+    pub(crate) fn score_steps(
         &mut self,
         parameters: &[T],
         hidden: &[T],
         sequences: &Sequences<'_, T>,
-        step: usize,
+        rows: Rows,
+        first: usize,
         total: &mut Score,
     ) {
         self.forward(parameters, hidden);
-        for row in 0..self.rows.count {
-            if step < sequences.length(self.rows.start + row) {
-                self.score(row, sequences.target(step, self.rows.start + row), total);
+        for cell in 0..self.cells(hidden) {
+            let (step, row) = (first + cell / self.rows, cell % self.rows);
+            if row < rows.count && step < sequences.length(rows.start + row) {
+                self.score(cell, sequences.target(step, rows.start + row), total);
+            } else {
+                self.skip(cell);
+            }
+        }
+    }
+
+    /// Outputs of the rows whose last step is one of `steps`, and whose last hidden state is in `hidden`
+    /// `[rows, hidden]`: scores them; the errors of the others become zero.
+    pub(crate) fn score_ended(
+        &mut self,
+        parameters: &[T],
+        hidden: &[T],
+        sequences: &Sequences<'_, T>,
+        rows: Rows,
+        steps: Range<usize>,
+        total: &mut Score,
+    ) {
+        self.forward(parameters, hidden);
+        for row in 0..self.rows {
+            let last = if row < rows.count { sequences.length(rows.start + row) - 1 } else { usize::MAX };
+            if steps.contains(&last) {
+                self.score(row, sequences.target(last, rows.start + row), total);
             } else {
                 self.skip(row);
             }
         }
     }
 
-    /// Outputs of every row's last step, whose hidden state the rows still hold: scores them all.
-    pub(crate) fn score_last(
-        &mut self,
-        parameters: &[T],
-        hidden: &[T],
-        sequences: &Sequences<'_, T>,
-        total: &mut Score,
-    ) {
-        self.forward(parameters, hidden);
-        for row in 0..self.rows.count {
-            let last = sequences.length(self.rows.start + row) - 1;
-            self.score(row, sequences.target(last, self.rows.start + row), total);
-        }
+    /// Cells of so many hidden states.
+    fn cells(&self, hidden: &[T]) -> usize {
+        hidden.len() / (self.layout.readout().columns() - 1)
     }
 
-    /// (1) for all rows.
+    /// (1) for as many cells as there are hidden states.
     pub(crate) fn forward(&mut self, parameters: &[T], hidden: &[T]) {
-        let (outputs, block) = (self.readout.output(), self.layout.readout());
+        let (cells, outputs, block) = (self.cells(hidden), self.readout.output(), self.layout.readout());
         let bias = block.columns() - 1;
-        for row in self.output.chunks_exact_mut(outputs) {
+        let output = &mut self.output[..cells * outputs];
+        for row in output.chunks_exact_mut(outputs) {
             for (unit, y) in row.iter_mut().enumerate() {
                 *y = parameters[block.index(unit, bias)];
             }
         }
         let weights = weights(&self.layout, parameters);
-        let hidden = Rect::dense(hidden, self.rows.count, bias);
-        times_transposed(
-            Rect::dense(&mut self.output[..], self.rows.count, outputs),
-            Beta::Add,
-            hidden,
-            weights,
-        );
+        let hidden = Rect::dense(hidden, cells, bias);
+        times_transposed(Rect::dense(output, cells, outputs), Beta::Add, hidden, weights);
     }
 
-    /// (2) or (3): scores the output of `row` and sets its error to `weight * dE/dy`.
-    pub(crate) fn score(&mut self, row: usize, target: Target<'_, T>, total: &mut Score) {
-        let range = row * self.readout.output()..(row + 1) * self.readout.output();
+    /// (2) or (3): scores the output of `cell` and sets its error to `weight * dE/dy`.
+    pub(crate) fn score(&mut self, cell: usize, target: Target<'_, T>, total: &mut Score) {
+        let range = cell * self.readout.output()..(cell + 1) * self.readout.output();
         let (output, error) = (&self.output[range.clone()], &mut self.error[range]);
         total.targets += 1;
         match target {
@@ -125,28 +139,30 @@ impl<T: Scalar> OutputRows<T> {
         }
     }
 
-    /// Marks `row` as not scored.
-    fn skip(&mut self, row: usize) {
-        self.error[row * self.readout.output()..(row + 1) * self.readout.output()].fill(T::ZERO);
+    /// Marks `cell` as not scored.
+    fn skip(&mut self, cell: usize) {
+        self.error[cell * self.readout.output()..(cell + 1) * self.readout.output()].fill(T::ZERO);
     }
 
-    /// Adds the readout's gradient, `sum over rows of dE/dy [h; 1]^T`.
+    /// Adds the readout's gradient, `sum over cells of dE/dy [h; 1]^T`.
     pub(crate) fn add_gradient(&self, hidden: &[T], gradient: &mut [T]) {
-        let block = self.layout.readout();
+        let (cells, outputs, block) = (self.cells(hidden), self.readout.output(), self.layout.readout());
         let bias = block.columns() - 1;
-        let errors = Rect::dense(&self.error[..], self.rows.count, self.readout.output());
+        let errors = &self.error[..cells * outputs];
         let target = Rect { columns: bias, ..block.matrix_mut(gradient) };
-        add_transposed_times(target, errors, Rect::dense(hidden, self.rows.count, bias));
-        for row in self.error.chunks_exact(self.readout.output()) {
+        let hidden = Rect::dense(hidden, cells, bias);
+        add_transposed_times(target, Rect::dense(errors, cells, outputs), hidden);
+        for row in errors.chunks_exact(outputs) {
             for (unit, &error) in row.iter().enumerate() {
                 gradient[block.index(unit, bias)] += error;
             }
         }
     }
 
-    /// (4): `signal [rows, hidden] = error B` with the feedback matrix B `[output, hidden]`.
+    /// (4): `signal [cells, hidden] = errors B` with the feedback matrix B `[output, hidden]`.
     pub(crate) fn signal(&self, signal: &mut [T], feedback: Rect<&[T]>) {
-        let errors = Rect::dense(&self.error[..], self.rows.count, self.readout.output());
-        times(Rect::dense(signal, self.rows.count, feedback.columns), Beta::Replace, errors, feedback);
+        let (cells, outputs) = (self.cells(signal), self.readout.output());
+        let errors = Rect::dense(&self.error[..cells * outputs], cells, outputs);
+        times(Rect::dense(signal, cells, feedback.columns), Beta::Replace, errors, feedback);
     }
 }

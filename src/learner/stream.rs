@@ -10,7 +10,6 @@ use crate::learner::traces::TraceRows;
 use crate::lstm::LstmState;
 use crate::network::{Network, Shape};
 use crate::readout::{Loss, Score, Target};
-use crate::sequences::Rows;
 
 /// The step-by-step face of streaming e-prop, for `rows` parallel streams (usually one).
 ///
@@ -61,7 +60,7 @@ impl<T: Scalar> EpropStream<T> {
         let shape = network.shape();
         options.feedback.check(&shape)?;
         let level = options.level.map_or_else(Level::from_env, Ok)?;
-        let traces = TraceRows::zeros(shape, Rows { start: 0, count: rows }, rows)?;
+        let traces = TraceRows::zeros(shape, rows, rows, 1)?;
         Ok(Self { shape, feedback: options.feedback, level, traces, started: false })
     }
 

@@ -18,19 +18,20 @@ use crate::error::{Error, checked_product};
 use crate::feedback::Feedback;
 use crate::layout::Gate;
 use crate::learner::forward::{Factors, Forward};
-use crate::learner::output::OutputRows;
+use crate::learner::output::Outputs;
+use crate::learner::packed::Affine;
 use crate::network::Shape;
-use crate::sequences::Rows;
+use crate::sequences::{Rows, Sequences};
 
 /// Gates that have a trace: i, f, g.
-const TRACED: usize = 3;
+pub(crate) const TRACED: usize = 3;
 
 /// Everything some batch rows need to learn while going forward.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct TraceRows<T: Scalar> {
     shape: Shape,
     pub(crate) forward: Forward<T>,
-    pub(crate) output: OutputRows<T>,
+    pub(crate) output: Outputs<T>,
     factors: Factors<T>,
     /// `[rows, 3, hidden, stride]`: eps.
     trace: Buffer<T>,
@@ -43,14 +44,14 @@ pub(crate) struct TraceRows<T: Scalar> {
 }
 
 impl<T: Scalar> TraceRows<T> {
-    /// For some rows of a batch of `batch`.
-    pub(crate) fn zeros(shape: Shape, rows: Rows, batch: usize) -> Result<Self, Error> {
-        let (hidden, count) = (shape.lstm.hidden(), rows.count);
+    /// For `count` rows of a batch of `batch`, and sequences of which up to `ahead` steps are known ahead.
+    pub(crate) fn zeros(shape: Shape, count: usize, batch: usize, ahead: usize) -> Result<Self, Error> {
+        let hidden = shape.lstm.hidden();
         let trace = checked_product("the traces", &[count, TRACED, hidden, shape.layout.lstm().stride()])?;
         Ok(Self {
             shape,
-            forward: Forward::zeros(shape, count)?,
-            output: OutputRows::zeros(&shape, rows, batch)?,
+            forward: Forward::zeros(shape, count, ahead)?,
+            output: Outputs::zeros(&shape, 1, count, batch)?,
             factors: Factors::zeros(&shape, count, 1)?,
             trace: Buffer::zeros(trace),
             signal: Buffer::zeros(count * hidden),
@@ -65,20 +66,38 @@ impl<T: Scalar> TraceRows<T> {
         self.pending = false;
     }
 
-    /// One forward step of the active rows, after [`TraceRows::settle`]. Their traces follow when they are next needed.
+    /// One forward step, after [`TraceRows::settle`]. The traces follow when they are next needed.
     pub(crate) fn step(&mut self, level: Level, parameters: &[T], input: &[T], is_first: Option<&[bool]>) {
-        if let Some(is_first) = is_first {
-            // The factors of a reset have dc_t/dc_{t-1} = 0, which forgets all traces but those that are not finite.
-            let per_row = self.trace.len() / self.forward.active.len();
-            let traces = self.trace.chunks_exact_mut(per_row);
-            for ((trace, &first), &active) in traces.zip(is_first).zip(&self.forward.active) {
-                if first && active {
-                    trace.fill(T::ZERO);
-                }
+        self.forget(is_first);
+        self.forward.step(level, Affine::InPlace(parameters), 0, input, is_first, &mut self.factors.at(0));
+        self.pending = true;
+    }
+
+    /// The same for the rows of `sequences` that are still running.
+    pub(crate) fn advance(
+        &mut self,
+        level: Level,
+        affine: Affine<'_, T>,
+        sequences: &Sequences<'_, T>,
+        rows: Rows,
+        step: usize,
+    ) {
+        self.forward.activate(sequences, rows, step);
+        self.forget(sequences.is_first(step, rows));
+        self.forward.advance(level, affine, sequences, rows, step, &mut self.factors.at(0));
+        self.pending = true;
+    }
+
+    /// The factors of a reset have dc_t/dc_{t-1} = 0, which forgets all traces but those that are not finite.
+    fn forget(&mut self, is_first: Option<&[bool]>) {
+        let Some(is_first) = is_first else { return };
+        let per_row = self.trace.len() / self.forward.active.len();
+        let traces = self.trace.chunks_exact_mut(per_row);
+        for ((trace, &first), &active) in traces.zip(is_first).zip(&self.forward.active) {
+            if first && active {
+                trace.fill(T::ZERO);
             }
         }
-        self.forward.step(level, parameters, input, is_first, &mut self.factors.at(0));
-        self.pending = true;
     }
 
     /// (1), if it is still to be done for the last step. Must precede a change of `forward.active`.

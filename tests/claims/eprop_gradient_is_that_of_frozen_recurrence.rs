@@ -26,7 +26,9 @@ fn check(form: Form, random: bool) {
     }
     let feedback = if random { problem.feedback.clone() } else { Feedback::Symmetric };
     for level in Level::available() {
-        for schedule in [Schedule::Streaming, Schedule::WholeSequence { max_steps: form.steps }] {
+        for schedule in
+            [Schedule::Streaming, Schedule::Blocked(3), Schedule::WholeSequence { max_steps: form.steps }]
+        {
             let options = EpropOptions { feedback: feedback.clone(), schedule, level: Some(level) };
             let mut eprop = Eprop::new(&problem.network, form.batch, options).unwrap();
             let mut found = problem.network.zero_gradient();

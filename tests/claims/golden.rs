@@ -88,7 +88,9 @@ impl Case {
     fn check_all(&self, targets: Targets<'_, f64>, feedback: &Feedback<f64>) {
         self.check_states();
         for level in Level::available() {
-            for schedule in [Schedule::Streaming, Schedule::WholeSequence { max_steps: self.steps }] {
+            for schedule in
+                [Schedule::Streaming, Schedule::Blocked(7), Schedule::WholeSequence { max_steps: self.steps }]
+            {
                 let options = EpropOptions { feedback: feedback.clone(), schedule, level: Some(level) };
                 let mut eprop = Eprop::new(&self.network, self.batch, options).unwrap();
                 self.check_gradient(&format!("{schedule:?}, {level}"), "eprop", targets, &mut eprop);

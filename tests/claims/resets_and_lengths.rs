@@ -13,6 +13,8 @@ fn learners(problem: &Problem<f64>) -> Vec<Box<dyn Learner<f64>>> {
     };
     vec![
         Box::new(eprop(Schedule::Streaming)),
+        Box::new(eprop(Schedule::Blocked(2))),
+        Box::new(eprop(Schedule::Blocked(5))),
         Box::new(eprop(Schedule::WholeSequence { max_steps: FORM.steps })),
         Box::new(Bptt::new(&problem.network, FORM.batch, FORM.steps).unwrap()),
     ]

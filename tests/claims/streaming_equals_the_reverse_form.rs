@@ -1,33 +1,45 @@
-//! Claim: streaming traces and the whole-sequence reverse form are the same sum.
+//! Claim: streaming traces, blocks of any length and the whole-sequence reverse form are the same sum.
 
 use crate::common::compare::assert_close;
 use crate::common::problem::{Form, Problem, blocks, forms};
 use eligibility::{Eprop, EpropOptions, Feedback, Learner, Level, Scalar, Schedule};
 use proptest::prelude::*;
 
-fn check<T: Scalar>(form: Form, random: bool, tolerance: f64) {
+fn check<T: Scalar>(form: Form, block: usize, random: bool, tolerance: f64) {
     let problem = Problem::<T>::new(form);
     let feedback = if random { problem.feedback.clone() } else { Feedback::Symmetric };
     for level in Level::available() {
-        let [streaming, whole] =
-            [Schedule::Streaming, Schedule::WholeSequence { max_steps: 300 }].map(|schedule| {
-                let options = EpropOptions { feedback: feedback.clone(), schedule, level: Some(level) };
-                let mut eprop = Eprop::new(&problem.network, form.batch, options).unwrap();
-                let mut gradient = problem.network.zero_gradient();
-                eprop.gradient(&problem.network, &problem.sequences(), &mut gradient).unwrap();
-                blocks(&problem.network, &gradient)
-            });
-        for ((name, streaming), (_, whole)) in streaming.iter().zip(&whole) {
-            assert_close(&format!("{name}, {}, {level}", T::NAME), streaming, whole, tolerance, 1e-3);
+        let run = |schedule| {
+            let options = EpropOptions { feedback: feedback.clone(), schedule, level: Some(level) };
+            let mut eprop = Eprop::new(&problem.network, form.batch, options).unwrap();
+            let mut gradient = problem.network.zero_gradient();
+            let score = eprop.gradient(&problem.network, &problem.sequences(), &mut gradient).unwrap();
+            (score, blocks(&problem.network, &gradient))
+        };
+        let (score, streaming) = run(Schedule::Streaming);
+        let whole = Schedule::WholeSequence { max_steps: 300 };
+        for schedule in [whole, Schedule::Blocked(block), Schedule::Blocked(form.steps), Schedule::default()]
+        {
+            let (other_score, other) = run(schedule);
+            assert_eq!(
+                (score.targets, score.correct),
+                (other_score.targets, other_score.correct),
+                "{schedule}"
+            );
+            for ((name, streaming), (_, other)) in streaming.iter().zip(&other) {
+                let what = format!("{name}, {schedule}, {}, {level}", T::NAME);
+                assert_close(&what, streaming, other, tolerance, 1e-3);
+            }
         }
     }
 }
 
 proptest! {
     #[test]
-    fn for_any_problem(form in forms(), steps in 1..200_usize, hidden in 1..40_usize, random: bool) {
-        let form = Form { hidden, steps, ..form };
-        check::<f64>(form, random, 1e-12);
-        check::<f32>(form, random, 1e-5);
+    fn for_any_problem(form in forms(), steps in 1..200_usize, hidden in 1..40_usize, block in 1..40_usize,
+        batch in 1..20_usize, random: bool) {
+        let form = Form { hidden, steps, batch, ..form };
+        check::<f64>(form, block, random, 1e-12);
+        check::<f32>(form, block, random, 1e-5);
     }
 }

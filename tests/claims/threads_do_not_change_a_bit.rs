@@ -15,11 +15,11 @@ const FORM: Form = Form {
     ..Form::PLAIN
 };
 
-fn check<L: Learner<f32> + Send>(name: &str, problem: &Problem<f32>, make: impl Fn() -> L) {
+fn check<L: Learner<f32> + Send>(name: &str, problem: &Problem<f32>, make: impl Fn() -> L + Sync) {
     let run = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        let mut learner = make();
         pool.install(|| {
+            let mut learner = make();
             let mut gradient = problem.network.zero_gradient();
             let score = learner.gradient(&problem.network, &problem.sequences(), &mut gradient).unwrap();
             (score, gradient)
@@ -35,7 +35,9 @@ fn check<L: Learner<f32> + Send>(name: &str, problem: &Problem<f32>, make: impl 
 #[test]
 fn for_any_learner() {
     let problem = Problem::<f32>::new(FORM);
-    for schedule in [Schedule::Streaming, Schedule::WholeSequence { max_steps: FORM.steps }] {
+    for schedule in
+        [Schedule::Streaming, Schedule::Blocked(16), Schedule::WholeSequence { max_steps: FORM.steps }]
+    {
         check(&format!("{schedule:?}"), &problem, || {
             Eprop::new(&problem.network, FORM.batch, EpropOptions { schedule, ..EpropOptions::default() })
                 .unwrap()
