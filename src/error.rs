@@ -70,6 +70,8 @@ pub enum Error {
     },
     /// A learning signal was given before any step was taken.
     NoStep,
+    /// A fused update came after the step's traces had been used already.
+    AlreadyLearned,
     /// `ELIGIBILITY_LEVEL` names no level of this machine.
     Level(LevelError),
 }
@@ -99,6 +101,12 @@ impl fmt::Display for Error {
             }
             Self::TooLarge { what } => write!(f, "{what} is too large for this machine's address space"),
             Self::NoStep => write!(f, "a learning signal needs a step to belong to: call step first"),
+            Self::AlreadyLearned => {
+                write!(
+                    f,
+                    "a fused update must be the first learning signal of its step: use learn for others"
+                )
+            }
             Self::Level(error) => error.fmt(f),
         }
     }

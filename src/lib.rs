@@ -31,6 +31,7 @@ mod layout;
 mod learner;
 mod lstm;
 mod network;
+mod online;
 mod optimizer;
 mod readout;
 mod sequences;
@@ -44,7 +45,7 @@ pub use layout::{Block, Gate, Layout, LstmBlocks, ReadoutBlocks};
 pub use learner::{Bptt, Eprop, EpropOptions, EpropStream, Evaluator, Learner, Schedule};
 pub use lstm::{Lstm, LstmState};
 pub use network::Network;
-pub use optimizer::{Adam, Optimizer, RmsProp, Sgd, clip_global_norm};
+pub use optimizer::{Adam, FusedOptimizer, Optimizer, RmsProp, Sgd, clip_global_norm};
 pub use readout::{Loss, Readout, Score, Target};
 pub use sequences::{Sequences, Targets};
 

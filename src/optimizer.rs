@@ -10,12 +10,16 @@
 //!
 //! (2): Tieleman & Hinton 2012, `PyTorch`'s placement of eps. (3): Kingma & Ba 2015.
 
-use eligibility_kernels::{Level, update};
+use eligibility_kernels::Level;
 
 use crate::affine::Scalar;
 use crate::buffer::Buffer;
 use crate::error::{Error, check_setting, check_size};
 use crate::network::Network;
+
+mod fused;
+
+pub use fused::FusedOptimizer;
 
 /// A rule that changes parameters along a gradient.
 pub trait Optimizer<T: Scalar> {
@@ -122,7 +126,7 @@ impl Sgd {
 impl<T: Scalar> Optimizer<T> for Sgd {
     fn update(&mut self, parameters: &mut [T], gradient: &[T]) -> Result<(), Error> {
         check_sizes(self.length, parameters, gradient)?;
-        self.level.run(update::Sgd { rate: T::from_f64(self.learning_rate), gradient, parameters });
+        self.level.run(self.rule(gradient, parameters));
         self.updates += 1;
         Ok(())
     }
@@ -193,15 +197,8 @@ impl<T: Scalar> RmsProp<T> {
 impl<T: Scalar> Optimizer<T> for RmsProp<T> {
     fn update(&mut self, parameters: &mut [T], gradient: &[T]) -> Result<(), Error> {
         check_sizes(self.square.len(), parameters, gradient)?;
-        let [rate, decay, epsilon] = [self.learning_rate, self.decay, self.epsilon].map(T::from_f64);
-        self.level.run(update::RmsProp {
-            rate,
-            decay,
-            epsilon,
-            gradient,
-            square: &mut self.square,
-            parameters,
-        });
+        let (level, all) = (self.level, 0..self.square.len());
+        level.run(self.rule(all, gradient, parameters));
         self.updates += 1;
         Ok(())
     }
@@ -280,21 +277,8 @@ impl<T: Scalar> Optimizer<T> for Adam<T> {
     fn update(&mut self, parameters: &mut [T], gradient: &[T]) -> Result<(), Error> {
         check_sizes(self.mean.len(), parameters, gradient)?;
         self.updates += 1;
-        let n = self.updates as f64;
-        let [b1, b2] = self.decays;
-        // The two corrections are the same for all weights: one goes into the rate, one under the root.
-        let rate = T::from_f64(self.learning_rate / (1.0 - b1.powf(n)));
-        let correction = T::from_f64(1.0 / (1.0 - b2.powf(n)));
-        self.level.run(update::Adam {
-            rate,
-            correction,
-            decays: [b1, b2].map(T::from_f64),
-            epsilon: T::from_f64(self.epsilon),
-            gradient,
-            mean: &mut self.mean,
-            square: &mut self.square,
-            parameters,
-        });
+        let (level, all) = (self.level, 0..self.square.len());
+        level.run(self.rule(all, gradient, parameters));
         Ok(())
     }
     fn set_learning_rate(&mut self, learning_rate: f64) -> Result<(), Error> {

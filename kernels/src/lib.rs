@@ -24,7 +24,7 @@
 //! | [`lstm_gates`] | preactivations to c_t, h_t and dc_t/dz, dh_t/dz, dh_t/dc_t; and the step back |
 //! | [`mat_vec`] | `y <- y + W x`, W in panels |
 //! | [`trace`] | `E <- A E + u z^T`, `G += l E`; step by step or many steps in one pass |
-//! | [`update`] | Sgd, `RMSProp`, Adam |
+//! | [`update`] | Sgd, `RMSProp`, Adam; also fused with the trace, for learning at every step |
 //! | `reference` | the scalar twin of each, the oracle (feature `std`) |
 //!
 //! # Non-finite values

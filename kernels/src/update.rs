@@ -16,6 +16,10 @@ use crate::lanes::Lanes;
 use crate::level::Kernel;
 use crate::real::Real;
 
+mod online;
+
+pub use online::{OuterUpdate, TraceUpdate};
+
 /// Stochastic gradient descent, equation (1).
 ///
 /// All slices have the same length and may not overlap. Accuracy: two roundings per element, one where the level
@@ -112,34 +116,42 @@ pub struct Adam<'a, T> {
     pub parameters: &'a mut [T],
 }
 
-/// An update of some of the weights.
-trait Update<T: Real> {
-    /// The weights `lanes`: a whole vector if `FULL`.
-    fn step<V: Lanes<Element = T>, const FULL: bool>(&mut self, token: V::Token, lanes: Range<usize>);
+/// An update of weights by one of the rules of this module.
+///
+/// Implemented by [`Sgd`], [`RmsProp`] and [`Adam`]; a bound for the fused kernels, not to be called.
+pub trait Update<T: Real> {
+    /// # Panics
+    ///
+    /// If the slices are not of this many weights; the gradient is not looked at.
+    #[doc(hidden)]
+    fn check(&self, weights: usize);
+    /// Updates the weights `lanes` with the gradient `g`: a whole vector if `FULL`.
+    #[doc(hidden)]
+    fn apply<V: Lanes<Element = T>, const FULL: bool>(&mut self, token: V::Token, lanes: Range<usize>, g: V);
 }
 
-/// Updates all weights, after a check that `others` are as many.
+#[track_caller]
+fn check(what: &str, found: usize, weights: usize) {
+    assert!(found == weights, "{what} has {found} elements where there are {weights} weights");
+}
+
+/// Updates all weights along `gradient`.
 ///
 /// # Panics
 ///
-/// If a length differs from that of the parameters.
+/// If a length differs from that of the gradient.
 #[inline(always)]
 #[track_caller]
-fn sweep<V: Lanes>(
-    token: V::Token,
-    mut update: impl Update<V::Element>,
-    parameters: usize,
-    others: &[(&str, usize)],
-) {
-    for &(what, found) in others {
-        assert!(found == parameters, "{what} has {found} elements where parameters has {parameters}");
-    }
-    let body = parameters - parameters % V::WIDTH;
+fn sweep<V: Lanes>(token: V::Token, mut update: impl Update<V::Element>, gradient: &[V::Element]) {
+    update.check(gradient.len());
+    let body = gradient.len() - gradient.len() % V::WIDTH;
     for start in (0..body).step_by(V::WIDTH) {
-        update.step::<V, true>(token, start..start + V::WIDTH);
+        let lanes = start..start + V::WIDTH;
+        update.apply::<V, true>(token, lanes.clone(), V::load(token, &gradient[lanes]));
     }
-    if body < parameters {
-        update.step::<V, false>(token, body..parameters);
+    if body < gradient.len() {
+        let g = V::load_part::<false>(token, &gradient[body..]);
+        update.apply::<V, false>(token, body..gradient.len(), g);
     }
 }
 
@@ -148,16 +160,18 @@ impl<T: Real> Kernel<T> for Sgd<'_, T> {
 
     #[inline(always)]
     fn run<V: Lanes<Element = T>>(self, token: V::Token) {
-        let (parameters, gradient) = (self.parameters.len(), self.gradient.len());
-        sweep::<V>(token, self, parameters, &[("gradient", gradient)]);
+        let gradient = self.gradient;
+        sweep::<V>(token, self, gradient);
     }
 }
 
 impl<T: Real> Update<T> for Sgd<'_, T> {
+    fn check(&self, weights: usize) {
+        check("parameters", self.parameters.len(), weights);
+    }
     #[inline(always)]
-    fn step<V: Lanes<Element = T>, const FULL: bool>(&mut self, token: V::Token, lanes: Range<usize>) {
+    fn apply<V: Lanes<Element = T>, const FULL: bool>(&mut self, token: V::Token, lanes: Range<usize>, g: V) {
         // (1)
-        let g = V::load_part::<FULL>(token, &self.gradient[lanes.clone()]);
         let w = &mut self.parameters[lanes];
         g.mul_add(V::splat(token, -self.rate), V::load_part::<FULL>(token, w)).store_part::<FULL>(w);
     }
@@ -168,18 +182,20 @@ impl<T: Real> Kernel<T> for RmsProp<'_, T> {
 
     #[inline(always)]
     fn run<V: Lanes<Element = T>>(self, token: V::Token) {
-        let others = [("gradient", self.gradient.len()), ("square", self.square.len())];
-        let parameters = self.parameters.len();
-        sweep::<V>(token, self, parameters, &others);
+        let gradient = self.gradient;
+        sweep::<V>(token, self, gradient);
     }
 }
 
 impl<T: Real> Update<T> for RmsProp<'_, T> {
+    fn check(&self, weights: usize) {
+        check("parameters", self.parameters.len(), weights);
+        check("square", self.square.len(), weights);
+    }
     #[inline(always)]
-    fn step<V: Lanes<Element = T>, const FULL: bool>(&mut self, token: V::Token, lanes: Range<usize>) {
+    fn apply<V: Lanes<Element = T>, const FULL: bool>(&mut self, token: V::Token, lanes: Range<usize>, g: V) {
         // (2)
         let (decay, rest) = (V::splat(token, self.decay), V::splat(token, T::ONE - self.decay));
-        let g = V::load_part::<FULL>(token, &self.gradient[lanes.clone()]);
         let v = &mut self.square[lanes.clone()];
         let square = decay.mul_add(V::load_part::<FULL>(token, v), rest * (g * g));
         square.store_part::<FULL>(v);
@@ -194,20 +210,22 @@ impl<T: Real> Kernel<T> for Adam<'_, T> {
 
     #[inline(always)]
     fn run<V: Lanes<Element = T>>(self, token: V::Token) {
-        let (mean, square) = (self.mean.len(), self.square.len());
-        let others = [("gradient", self.gradient.len()), ("mean", mean), ("square", square)];
-        let parameters = self.parameters.len();
-        sweep::<V>(token, self, parameters, &others);
+        let gradient = self.gradient;
+        sweep::<V>(token, self, gradient);
     }
 }
 
 impl<T: Real> Update<T> for Adam<'_, T> {
+    fn check(&self, weights: usize) {
+        check("parameters", self.parameters.len(), weights);
+        check("mean", self.mean.len(), weights);
+        check("square", self.square.len(), weights);
+    }
     #[inline(always)]
-    fn step<V: Lanes<Element = T>, const FULL: bool>(&mut self, token: V::Token, lanes: Range<usize>) {
+    fn apply<V: Lanes<Element = T>, const FULL: bool>(&mut self, token: V::Token, lanes: Range<usize>, g: V) {
         // (3)
         let (b1, rest1) = (V::splat(token, self.decays[0]), V::splat(token, T::ONE - self.decays[0]));
         let (b2, rest2) = (V::splat(token, self.decays[1]), V::splat(token, T::ONE - self.decays[1]));
-        let g = V::load_part::<FULL>(token, &self.gradient[lanes.clone()]);
         let m = &mut self.mean[lanes.clone()];
         let mean = b1.mul_add(V::load_part::<FULL>(token, m), rest1 * g);
         mean.store_part::<FULL>(m);

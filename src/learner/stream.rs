@@ -9,6 +9,7 @@ use crate::learner::EpropOptions;
 use crate::learner::traces::TraceRows;
 use crate::lstm::LstmState;
 use crate::network::{Network, Shape};
+use crate::online::OnlineGradients;
 use crate::readout::{Loss, Score, Target};
 
 /// The step-by-step face of streaming e-prop, for `rows` parallel streams (usually one).
@@ -98,8 +99,35 @@ impl<T: Scalar> EpropStream<T> {
         targets: &[Target<'_, T>],
         gradient: &mut [T],
     ) -> Result<Score, Error> {
+        check_size("gradient", self.shape.layout.len(), gradient.len())?;
+        let score = self.score(network, targets)?;
+        self.add_gradient(network, gradient);
+        Ok(score)
+    }
+
+    /// The gradient of the loss at the last step as it is to be made, block by block of the parameters.
+    pub(crate) fn learn_online(
+        &mut self,
+        network: &Network<T>,
+        targets: &[Target<'_, T>],
+    ) -> Result<(Score, OnlineGradients<'_, T>), Error> {
+        let streams = self.traces.forward.active.len();
+        if streams > 1 {
+            let what = "streams of a fused update";
+            return Err(Error::Capacity { what, reserved: 1, found: streams });
+        }
+        self.check_learn(network)?;
+        if !self.traces.pending() {
+            return Err(Error::AlreadyLearned);
+        }
+        let score = self.score(network, targets)?;
+        Ok((score, self.traces.online_gradients(network.parameters(), &self.feedback)))
+    }
+
+    /// Scores the outputs of the last step and keeps their errors.
+    fn score(&mut self, network: &Network<T>, targets: &[Target<'_, T>]) -> Result<Score, Error> {
         let rows = self.traces.forward.active.len();
-        self.check_learn(network, gradient)?;
+        self.check_learn(network)?;
         check_size("targets", rows, targets.len())?;
         let outputs = self.shape.readout.output();
         for (index, target) in targets.iter().enumerate() {
@@ -128,7 +156,6 @@ impl<T: Scalar> EpropStream<T> {
         for (row, target) in targets.iter().enumerate() {
             self.traces.output.score(row, *target, &mut score);
         }
-        self.add_gradient(network, gradient);
         Ok(score)
     }
 
@@ -144,7 +171,8 @@ impl<T: Scalar> EpropStream<T> {
         output_error: &[T],
         gradient: &mut [T],
     ) -> Result<(), Error> {
-        self.check_learn(network, gradient)?;
+        self.check_learn(network)?;
+        check_size("gradient", self.shape.layout.len(), gradient.len())?;
         check_size("output error", self.traces.output.error.len(), output_error.len())?;
         self.traces.output.error.copy_from_slice(output_error);
         self.add_gradient(network, gradient);
@@ -172,9 +200,8 @@ impl<T: Scalar> EpropStream<T> {
         &self.traces.forward.state
     }
 
-    fn check_learn(&self, network: &Network<T>, gradient: &[T]) -> Result<(), Error> {
+    fn check_learn(&self, network: &Network<T>) -> Result<(), Error> {
         network.check_same_shape(&self.shape)?;
-        check_size("gradient", self.shape.layout.len(), gradient.len())?;
         if self.started { Ok(()) } else { Err(Error::NoStep) }
     }
 

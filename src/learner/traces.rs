@@ -21,6 +21,7 @@ use crate::learner::forward::{Factors, Forward};
 use crate::learner::output::Outputs;
 use crate::learner::packed::Affine;
 use crate::network::Shape;
+use crate::online::{OnlineGradient, OnlineGradients};
 use crate::sequences::{Rows, Sequences};
 
 /// Gates that have a trace: i, f, g.
@@ -39,6 +40,8 @@ pub(crate) struct TraceRows<T: Scalar> {
     signal: Buffer<T>,
     /// `[rows, hidden]`: L s_o.
     output_signal: Buffer<T>,
+    /// `[readout stride]`: `[h_t; 1]` of a single row.
+    readout_input: Buffer<T>,
     /// The last step has not reached the traces yet: (1) waits so that it can be fused with (2).
     pending: bool,
 }
@@ -56,6 +59,7 @@ impl<T: Scalar> TraceRows<T> {
             trace: Buffer::zeros(trace),
             signal: Buffer::zeros(count * hidden),
             output_signal: Buffer::zeros(count * hidden),
+            readout_input: Buffer::zeros(shape.layout.readout().stride()),
             pending: false,
         })
     }
@@ -115,19 +119,9 @@ impl<T: Scalar> TraceRows<T> {
         feedback: &Feedback<T>,
         gradient: &mut [T],
     ) {
-        self.output.signal(&mut self.signal, feedback.matrix(&self.shape, parameters));
+        self.prepare_signals(parameters, feedback);
         let hidden = self.shape.lstm.hidden();
         let block = self.shape.layout.lstm();
-        let output_influence = self.factors.influence.chunks_exact(GATES * hidden);
-        let signals = self.signal.chunks_exact_mut(hidden).zip(self.output_signal.chunks_exact_mut(hidden));
-        let slopes = self.factors.dhidden_dcell.chunks_exact(hidden);
-        for (((signal, output_signal), influence), slope) in signals.zip(output_influence).zip(slopes) {
-            let s_o = &influence[Gate::Output as usize * hidden..];
-            for (((l, l_o), &s_o), &slope) in signal.iter_mut().zip(output_signal).zip(s_o).zip(slope) {
-                *l_o = *l * s_o;
-                *l *= slope;
-            }
-        }
         // (3)
         let (traced, output) = gradient[block.range()].split_at_mut(TRACED * hidden * block.stride());
         let rows = self.forward.active.len();
@@ -149,6 +143,53 @@ impl<T: Scalar> TraceRows<T> {
                 gradient: traced,
             });
         }
+    }
+
+    /// `signal = L dh/dc` and `output_signal = L s_o` for the errors that `output` holds.
+    fn prepare_signals(&mut self, parameters: &[T], feedback: &Feedback<T>) {
+        self.output.signal(&mut self.signal, feedback.matrix(&self.shape, parameters));
+        let hidden = self.shape.lstm.hidden();
+        let output_influence = self.factors.influence.chunks_exact(GATES * hidden);
+        let signals = self.signal.chunks_exact_mut(hidden).zip(self.output_signal.chunks_exact_mut(hidden));
+        let slopes = self.factors.dhidden_dcell.chunks_exact(hidden);
+        for (((signal, output_signal), influence), slope) in signals.zip(output_influence).zip(slopes) {
+            let s_o = &influence[Gate::Output as usize * hidden..];
+            for (((l, l_o), &s_o), &slope) in signal.iter_mut().zip(output_signal).zip(s_o).zip(slope) {
+                *l_o = *l * s_o;
+                *l *= slope;
+            }
+        }
+    }
+
+    /// Whether (1) is still to be done for the last step.
+    pub(crate) fn pending(&self) -> bool {
+        self.pending
+    }
+
+    /// (1) to (3) of a single pending row, to be done by whoever takes them: one for each range of the parameters.
+    pub(crate) fn online_gradients(
+        &mut self,
+        parameters: &[T],
+        feedback: &Feedback<T>,
+    ) -> OnlineGradients<'_, T> {
+        self.prepare_signals(parameters, feedback);
+        let (lstm, readout) = (self.shape.layout.lstm().range(), self.shape.layout.readout().range());
+        let hidden = self.shape.lstm.hidden();
+        self.readout_input[..hidden].copy_from_slice(&self.forward.state.hidden);
+        self.readout_input[hidden] = T::ONE;
+        self.pending = false;
+        let presynaptic = &self.factors.presynaptic;
+        let traced = lstm.start..lstm.start + self.trace.len();
+        let traces = OnlineGradient::Traces {
+            decay: &self.factors.forget_gate,
+            influence: &self.factors.influence,
+            presynaptic,
+            signal: &self.signal,
+            trace: &mut self.trace,
+        };
+        let output = OnlineGradient::Outer { signal: &self.output_signal, presynaptic };
+        let errors = OnlineGradient::Outer { signal: &self.output.error, presynaptic: &self.readout_input };
+        [(traced.clone(), traces), (traced.end..lstm.end, output), (readout, errors)]
     }
 }
 

@@ -4,6 +4,7 @@ mod common;
 
 mod activation_accuracy;
 mod activations_agree_with_their_twins;
+mod fused_updates_are_their_parts;
 mod gates_agree_with_their_twin;
 mod levels;
 mod mat_vec_agrees_with_its_twin;

@@ -91,7 +91,7 @@ proptest! {
 }
 
 #[test]
-#[should_panic(expected = "square has 2 elements where parameters has 1")]
+#[should_panic(expected = "square has 2 elements where there are 1 weights")]
 fn a_wrong_length_is_named() {
     let (square, parameters) = (&mut [0.0, 0.0][..], &mut [0.0][..]);
     let op = RmsProp { rate: 0.1_f32, decay: 0.9, epsilon: 1e-8, gradient: &[1.0], square, parameters };

@@ -1,0 +1,178 @@
+//! Learning at every step: trace, gradient and weights in one sweep.
+//!
+//! ```text
+//! (4) e <- A_j e + u_j z        g = l_j e        w <- one of (1) to (3) with g              weights that have a trace
+//! (5)                           g = l_j z        w <- one of (1) to (3) with g              weights that need none
+//! ```
+//!
+//! No gradient is stored: of every weight, its trace and its averages, all is read and written once.
+
+use core::ops::Range;
+
+use super::Update;
+use crate::lanes::Lanes;
+use crate::level::Kernel;
+use crate::real::Real;
+
+/// A step of the traces of one stream, its contraction with the learning signal, and the update, equation (4).
+///
+/// `update` is [`Sgd`](super::Sgd), [`RmsProp`](super::RmsProp) or [`Adam`](super::Adam) over as many weights as there
+/// are traces; its `gradient` is not read and may be empty. The same, to the bit, as a
+/// [`TraceStepContract`](crate::trace::TraceStepContract) onto a zero gradient and the update.
+///
+/// # Panics
+///
+/// [`Level::run`](crate::Level::run) panics if the lengths do not fit each other.
+///
+/// Cost: that of the update, 4 FLOPs and one read and one write per weight.
+///
+/// ```
+/// use eligibility_kernels::{Level, update::{Sgd, TraceUpdate}};
+/// let (mut trace, mut parameters) = ([4.0_f32, 8.0], [1.0, 1.0]);
+/// Level::detect().run(TraceUpdate {
+///     decay: &[0.5],
+///     influence: &[3.0],
+///     presynaptic: &[1.0, 10.0],
+///     signal: &[2.0],
+///     trace: &mut trace,
+///     update: Sgd { rate: 0.5, gradient: &[], parameters: &mut parameters },
+/// });
+/// assert_eq!((trace, parameters), ([5.0, 34.0], [-4.0, -33.0]));
+/// ```
+#[derive(Debug)]
+pub struct TraceUpdate<'a, T, U> {
+    /// `[units]`: A, shared by the gates.
+    pub decay: &'a [T],
+    /// At least `[gates * units]`: u; what it has beyond is not read.
+    pub influence: &'a [T],
+    /// `[row]`: z.
+    pub presynaptic: &'a [T],
+    /// `[units]`: l, shared by the gates.
+    pub signal: &'a [T],
+    /// `[gates, units, row]`: e.
+    pub trace: &'a mut [T],
+    /// The rule, with what it updates: `[gates, units, row]`.
+    pub update: U,
+}
+
+/// An update of weights whose gradient is an outer product, equation (5). Conventions as for [`TraceUpdate`].
+///
+/// # Panics
+///
+/// [`Level::run`](crate::Level::run) panics if the lengths do not fit each other.
+///
+/// Cost: that of the update and 1 FLOP per weight.
+///
+/// ```
+/// use eligibility_kernels::{Level, update::{OuterUpdate, Sgd}};
+/// let mut parameters = [1.0_f32, 1.0];
+/// let update = Sgd { rate: 0.5, gradient: &[], parameters: &mut parameters };
+/// Level::detect().run(OuterUpdate { signal: &[2.0], presynaptic: &[1.0, 10.0], update });
+/// assert_eq!(parameters, [0.0, -9.0]);
+/// ```
+#[derive(Debug)]
+pub struct OuterUpdate<'a, T, U> {
+    /// `[units]`: l.
+    pub signal: &'a [T],
+    /// `[row]`: z.
+    pub presynaptic: &'a [T],
+    /// The rule, with what it updates: `[units, row]`.
+    pub update: U,
+}
+
+impl<T: Real, U: Update<T>> TraceUpdate<'_, T, U> {
+    /// Units.
+    ///
+    /// # Panics
+    ///
+    /// If the lengths do not fit each other.
+    #[track_caller]
+    pub(crate) fn units(&self) -> usize {
+        let (units, row, traces) = (self.decay.len(), self.presynaptic.len(), self.trace.len());
+        assert!(
+            traces.checked_rem(units * row).unwrap_or(traces) == 0,
+            "trace has {traces} elements, which is no multiple of {units} units x {row} columns"
+        );
+        let gates = traces.checked_div(units * row).unwrap_or(0);
+        let (influence, signal) = (self.influence.len(), self.signal.len());
+        assert!(
+            influence >= gates * units,
+            "influence has {influence} elements for {gates} gates x {units} units"
+        );
+        assert!(signal == units, "signal has {signal} elements where decay has {units}");
+        self.update.check(traces);
+        units
+    }
+}
+
+impl<T: Real, U: Update<T>> Kernel<T> for TraceUpdate<'_, T, U> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Lanes<Element = T>>(mut self, token: V::Token) {
+        let (units, row) = (self.units(), self.presynaptic.len());
+        if units * row == 0 {
+            return;
+        }
+        let body = row - row % V::WIDTH;
+        let (mut unit, mut start) = (0, 0);
+        for &influence in &self.influence[..self.trace.len() / row] {
+            let factors =
+                [self.decay[unit], influence, self.signal[unit]].map(|factor| V::splat(token, factor));
+            for column in (0..body).step_by(V::WIDTH) {
+                self.lanes::<V, true>(token, factors, start, column..column + V::WIDTH);
+            }
+            if body < row {
+                self.lanes::<V, false>(token, factors, start, body..row);
+            }
+            start += row;
+            unit = if unit + 1 == units { 0 } else { unit + 1 };
+        }
+    }
+}
+
+impl<T: Real, U: Update<T>> TraceUpdate<'_, T, U> {
+    /// (4) for the columns `lanes` of the trace that begins at `start`: a whole vector if `FULL`.
+    #[inline(always)]
+    fn lanes<V: Lanes<Element = T>, const FULL: bool>(
+        &mut self,
+        token: V::Token,
+        [decay, influence, signal]: [V; 3],
+        start: usize,
+        lanes: Range<usize>,
+    ) {
+        let at = start + lanes.start..start + lanes.end;
+        let trace = &mut self.trace[at.clone()];
+        let z = V::load_part::<FULL>(token, &self.presynaptic[lanes]);
+        let next = influence.mul_add(z, decay * V::load_part::<FULL>(token, trace));
+        let next = next.zero_below(V::splat(token, T::TRACE_FLUSH));
+        next.store_part::<FULL>(trace);
+        self.update.apply::<V, FULL>(token, at, signal * next);
+    }
+}
+
+impl<T: Real, U: Update<T>> Kernel<T> for OuterUpdate<'_, T, U> {
+    type Output = ();
+
+    #[inline(always)]
+    #[track_caller]
+    fn run<V: Lanes<Element = T>>(mut self, token: V::Token) {
+        let row = self.presynaptic.len();
+        self.update.check(self.signal.len() * row);
+        let body = row - row % V::WIDTH;
+        let mut start = 0;
+        for &signal in self.signal {
+            let signal = V::splat(token, signal);
+            for column in (0..body).step_by(V::WIDTH) {
+                let z = V::load(token, &self.presynaptic[column..column + V::WIDTH]);
+                let at = start + column..start + column + V::WIDTH;
+                self.update.apply::<V, true>(token, at, signal * z);
+            }
+            if body < row {
+                let z = V::load_part::<false>(token, &self.presynaptic[body..]);
+                self.update.apply::<V, false>(token, start + body..start + row, signal * z);
+            }
+            start += row;
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Claim: trace, contraction and update in one sweep give the same bits as one after the other, at every level.
+
+use crate::common::{assert_same_bits, config, lengths, levels, ordinary};
+use eligibility_kernels::trace::{TraceStep, TraceStepContract};
+use eligibility_kernels::update::{Adam, OuterUpdate, RmsProp, Sgd, TraceUpdate, Update};
+use eligibility_kernels::{Kernel, Level, Real};
+use proptest::prelude::*;
+
+#[derive(Clone, Debug)]
+struct Weights<T> {
+    parameters: Vec<T>,
+    mean: Vec<T>,
+    square: Vec<T>,
+}
+
+impl<T: Real> Weights<T> {
+    fn sgd<'a>(&'a mut self, gradient: &'a [T]) -> Sgd<'a, T> {
+        Sgd { rate: T::from_f64(0.1), gradient, parameters: &mut self.parameters }
+    }
+    fn rms_prop<'a>(&'a mut self, gradient: &'a [T]) -> RmsProp<'a, T> {
+        let [rate, decay, epsilon] = [0.1, 0.9, 1e-8].map(T::from_f64);
+        let Self { parameters, square, .. } = self;
+        RmsProp { rate, decay, epsilon, gradient, square, parameters }
+    }
+    fn adam<'a>(&'a mut self, gradient: &'a [T]) -> Adam<'a, T> {
+        let [rate, correction, b1, b2, epsilon] = [0.1, 1.5, 0.9, 0.99, 1e-8].map(T::from_f64);
+        let Self { parameters, mean, square } = self;
+        Adam { rate, correction, decays: [b1, b2], epsilon, gradient, mean, square, parameters }
+    }
+    fn assert_same(&self, other: &Self, what: &str) {
+        assert_same_bits(what, &self.parameters, &other.parameters);
+        assert_same_bits(what, &self.mean, &other.mean);
+        assert_same_bits(what, &self.square, &other.square);
+    }
+}
+
+/// One rule, alone and fused with whatever makes the gradient.
+trait Rule<T: Real> {
+    type Update<'a>: Update<T> + Kernel<T, Output = ()>;
+    fn of<'a>(weights: &'a mut Weights<T>, gradient: &'a [T]) -> Self::Update<'a>;
+}
+
+macro_rules! rule {
+    ($rule:ident, $method:ident) => {
+        struct $rule;
+        impl<T: Real> Rule<T> for $rule {
+            type Update<'a> = eligibility_kernels::update::$method<'a, T>;
+            fn of<'a>(weights: &'a mut Weights<T>, gradient: &'a [T]) -> Self::Update<'a> {
+                rule!(@make weights, gradient, $method)
+            }
+        }
+    };
+    (@make $weights:ident, $gradient:ident, Sgd) => { $weights.sgd($gradient) };
+    (@make $weights:ident, $gradient:ident, RmsProp) => { $weights.rms_prop($gradient) };
+    (@make $weights:ident, $gradient:ident, Adam) => { $weights.adam($gradient) };
+}
+rule!(WithSgd, Sgd);
+rule!(WithRmsProp, RmsProp);
+rule!(WithAdam, Adam);
+
+#[derive(Clone, Debug)]
+struct Case<T> {
+    decay: Vec<T>,
+    influence: Vec<T>,
+    presynaptic: Vec<T>,
+    signal: Vec<T>,
+    trace: Vec<T>,
+    weights: Weights<T>,
+}
+
+fn cases<T: Real>() -> impl Strategy<Value = Case<T>> {
+    (1..4_usize, 0..4_usize, lengths()).prop_flat_map(|(gates, units, columns)| {
+        let count = gates * units * columns;
+        let drives = (ordinary(units), ordinary(gates * units + 1), ordinary(columns), ordinary(units));
+        (drives, ordinary(count), ordinary(count), ordinary(count), ordinary(count)).prop_map(
+            |((decay, influence, presynaptic, signal), trace, parameters, mean, square)| {
+                let square = square.into_iter().map(|x: T| x * x).collect();
+                let weights = Weights { parameters, mean, square };
+                Case { decay, influence, presynaptic, signal, trace, weights }
+            },
+        )
+    })
+}
+
+fn check<T: Real, R: Rule<T>>(case: &Case<T>, level: Level) {
+    let (mut apart, mut fused) = (case.clone(), case.clone());
+    let mut gradient = vec![T::ZERO; case.trace.len()];
+    let Case { decay, influence, presynaptic, signal, .. } = case;
+    level.run(TraceStepContract {
+        step: TraceStep { active: &[true], decay, influence, presynaptic, trace: &mut apart.trace },
+        signal,
+        gradient: &mut gradient,
+    });
+    level.run(R::of(&mut apart.weights, &gradient));
+    let (trace, update) = (&mut fused.trace, R::of(&mut fused.weights, &[]));
+    level.run(TraceUpdate { decay, influence, presynaptic, signal, trace, update });
+    assert_same_bits("trace", &fused.trace, &apart.trace);
+    fused.weights.assert_same(&apart.weights, "after a trace");
+
+    let rows = case.trace.len().checked_div(presynaptic.len()).unwrap_or(0);
+    let signal: Vec<T> = (0..rows).map(|row| influence[row]).collect();
+    let outer: Vec<T> = signal.iter().flat_map(|&l| presynaptic.iter().map(move |&z| l * z)).collect();
+    level.run(R::of(&mut apart.weights, &outer));
+    let update = R::of(&mut fused.weights, &[]);
+    level.run(OuterUpdate { signal: &signal, presynaptic, update });
+    fused.weights.assert_same(&apart.weights, "after an outer product");
+}
+
+fn check_all<T: Real>(case: &Case<T>) {
+    for level in levels() {
+        check::<T, WithSgd>(case, level);
+        check::<T, WithRmsProp>(case, level);
+        check::<T, WithAdam>(case, level);
+    }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn in_f32(case in cases::<f32>()) {
+        check_all(&case);
+    }
+
+    #[test]
+    fn in_f64(case in cases::<f64>()) {
+        check_all(&case);
+    }
+}
+
+#[test]
+#[should_panic(expected = "signal has 2 elements where decay has 1")]
+fn a_wrong_length_is_named() {
+    Level::detect().run(TraceUpdate {
+        decay: &[0.5],
+        influence: &[3.0],
+        presynaptic: &[1.0],
+        signal: &[2.0, 1.0],
+        trace: &mut [4.0_f32],
+        update: Sgd { rate: 0.5, gradient: &[], parameters: &mut [1.0] },
+    });
+}
