@@ -14,6 +14,8 @@
 //! windows carry the traces over (`crate::learner::carried`): what a window's learning signals do with the steps before
 //! it is (f_{t+1} dE/dc_{t+1} at its first step) times the trace carried into it.
 
+use std::ops::Range;
+
 use eligibility_kernels::Level;
 use eligibility_kernels::lstm_gates::{GATES, LstmGatesBackward};
 
@@ -163,7 +165,7 @@ impl<T: Scalar> Window<T> {
                 }
             }
         }
-        if !sequences.every_step() && self.ends(pass, first, steps) {
+        if !sequences.every_step() && ends(pass, first, steps) {
             let hidden = &self.forward.state.hidden;
             self.output.score_ended(parameters, hidden, sequences, rows, first..first + steps, score);
             self.output.add_gradient(hidden, gradient);
@@ -186,19 +188,8 @@ impl<T: Scalar> Window<T> {
         }
     }
 
-    /// Whether a row ends in the window.
-    fn ends(&self, pass: Pass<'_, T>, first: usize, steps: usize) -> bool {
-        (0..pass.rows.count).any(|row| self.last(pass, first, steps, row).is_some())
-    }
-
-    /// The step of the window that is the row's last.
-    fn last(&self, pass: Pass<'_, T>, first: usize, steps: usize, row: usize) -> Option<usize> {
-        let end = if row < pass.rows.count { pass.sequences.length(pass.rows.start + row) } else { 0 };
-        (first < end && end <= first + steps).then(|| end - 1 - first)
-    }
-
     /// L_t of the steps `chunk` into `hidden`, where there is a target at every step.
-    fn signals(&mut self, chunk: std::ops::Range<usize>, feedback: Rect<&[T]>) {
+    fn signals(&mut self, chunk: Range<usize>, feedback: Rect<&[T]>) {
         let per_step = self.rows * self.shape.readout.output();
         let errors = &self.errors[chunk.start * per_step..chunk.end * per_step];
         self.output.error[..errors.len()].copy_from_slice(errors);
@@ -207,12 +198,7 @@ impl<T: Scalar> Window<T> {
     }
 
     /// (4) for the steps `chunk` and the gates `gates`.
-    fn add_weight_gradient(
-        &self,
-        chunk: std::ops::Range<usize>,
-        gates: std::ops::Range<usize>,
-        gradient: &mut [T],
-    ) {
+    fn add_weight_gradient(&self, chunk: Range<usize>, gates: Range<usize>, gradient: &mut [T]) {
         let (block, hidden) = (self.shape.layout.lstm(), self.shape.lstm.hidden());
         let cells = chunk.len() * self.rows;
         let (width, stride) = (GATES * hidden, block.stride());
@@ -297,7 +283,7 @@ impl<T: Scalar> Window<T> {
         feedback: Rect<&[T]>,
         gradient: &mut [T],
     ) {
-        let (every_step, ends) = (pass.sequences.every_step(), self.ends(pass, first, steps));
+        let (every_step, ends) = (pass.sequences.every_step(), ends(pass, first, steps));
         let units = self.rows * self.shape.lstm.hidden();
         if !every_step && ends {
             self.output.signal(&mut self.hidden[..units], feedback);
@@ -309,7 +295,7 @@ impl<T: Scalar> Window<T> {
                 self.signals(chunk.clone(), feedback);
             }
             for row in 0..pass.rows.count {
-                let last = self.last(pass, first, steps, row);
+                let last = last(pass, first, steps, row);
                 let goes_on = pass.sequences.length(pass.rows.start + row) > first + steps;
                 if let Some(carried) = self.carried.as_mut().filter(|_| goes_on) {
                     carried.prepare(pass.level, &self.factors, row, steps, first == 0);
@@ -335,8 +321,7 @@ impl<T: Scalar> Window<T> {
             } else if ends {
                 self.add_weight_gradient(chunk.clone(), 0..GATES - 1, gradient);
                 for step in chunk {
-                    let ends_here =
-                        (0..self.rows).any(|row| self.last(pass, first, steps, row) == Some(step));
+                    let ends_here = (0..self.rows).any(|row| last(pass, first, steps, row) == Some(step));
                     if ends_here {
                         self.add_weight_gradient(step..step + 1, GATES - 1..GATES, gradient);
                     }
@@ -350,7 +335,7 @@ impl<T: Scalar> Window<T> {
         &mut self,
         level: Level,
         row: usize,
-        chunk: std::ops::Range<usize>,
+        chunk: Range<usize>,
         every_step: bool,
         last: Option<usize>,
     ) {
@@ -377,4 +362,15 @@ impl<T: Scalar> Window<T> {
             });
         }
     }
+}
+
+/// Whether a row ends in the window of `steps` steps from `first` on.
+fn ends<T: Scalar>(pass: Pass<'_, T>, first: usize, steps: usize) -> bool {
+    (0..pass.rows.count).any(|row| last(pass, first, steps, row).is_some())
+}
+
+/// The step of that window that is the row's last.
+fn last<T: Scalar>(pass: Pass<'_, T>, first: usize, steps: usize, row: usize) -> Option<usize> {
+    let end = if row < pass.rows.count { pass.sequences.length(pass.rows.start + row) } else { 0 };
+    (first < end && end <= first + steps).then(|| end - 1 - first)
 }
