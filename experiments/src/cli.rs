@@ -5,6 +5,8 @@ use clap::{Parser, Subcommand};
 use crate::failure::Failure;
 use crate::run_mnist::{MnistArgs, PermutedArgs};
 use crate::run_tca::TcaArgs;
+use crate::scaling::ScalingArgs;
+use crate::time::TimeArgs;
 use crate::tour::TourArgs;
 
 /// Forward-in-time training of LSTMs: the papers' tasks, tables and figures.
@@ -27,6 +29,10 @@ enum Command {
     Smnist(Box<MnistArgs>),
     /// Permuted sequential MNIST: the pixels in one fixed random order
     Psmnist(Box<PermutedArgs>),
+    /// Time cases such as b32_t784_i1_h128_f32: one JSON object a line
+    Time(TimeArgs),
+    /// Time and memory over the number of steps, e-prop and BPTT, as SVG
+    Scaling(ScalingArgs),
 }
 
 /// Parses the arguments and does what they say.
@@ -37,6 +43,8 @@ pub(crate) fn run() -> Result<(), Failure> {
         Some(Command::Tca(args)) => args.run(),
         Some(Command::Smnist(args)) => args.run(),
         Some(Command::Psmnist(args)) => args.run(),
+        Some(Command::Time(args)) => args.run(),
+        Some(Command::Scaling(args)) => args.run(),
     }
 }
 

@@ -5,6 +5,7 @@
 //! | what is asked | `cli`, `options` |
 //! | data | [`idx`], `mnist`, `tca`, `seeds` |
 //! | training | `trainer`, `run_tca`, `run_mnist`, `epochs`, `tour` |
+//! | measuring | `time`, `timing`, `scaling` |
 //! | what is left behind | `run_dir`, `checkpoint`, `plot`, `text_plot`, `progress`, `summary` |
 //!
 //! Every random number is drawn from a generator keyed by (seed, purpose, index), so no generator state has to be
@@ -24,10 +25,13 @@ mod progress;
 mod run_dir;
 mod run_mnist;
 mod run_tca;
+mod scaling;
 mod seeds;
 mod summary;
 mod tca;
 mod text_plot;
+mod time;
+mod timing;
 mod tour;
 mod trainer;
 

@@ -1,7 +1,11 @@
 //! The options that every task shares: as typed, and as they hold once the task's defaults are filled in.
 
+use std::fmt::{self, Display};
+use std::str::FromStr;
+
 use clap::{Args, ValueEnum};
-use serde::Serialize;
+use eligibility::Schedule;
+use serde::{Serialize, Serializer};
 
 use crate::failure::Failure;
 
@@ -25,14 +29,66 @@ pub(crate) enum FeedbackKind {
     Random,
 }
 
-/// How e-prop's sum over time is evaluated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
-#[serde(rename_all = "lowercase")]
+/// How e-prop's sum over time is evaluated: `streaming`, `blocked:K` (`blocked` for the library's own K) or `whole`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ScheduleKind {
-    /// Traces, carried forward: memory does not grow with the steps.
+    /// Traces, carried forward step by step.
     Streaming,
+    /// Traces, carried forward so many steps at a time.
+    Blocked(usize),
     /// One scan back over a tape: the same gradient up to rounding.
     Whole,
+}
+
+impl ScheduleKind {
+    /// The schedule, for sequences of at most `max_steps` steps.
+    pub(crate) fn schedule(self, max_steps: usize) -> Schedule {
+        match self {
+            Self::Streaming => Schedule::Streaming,
+            Self::Blocked(steps) => Schedule::Blocked(steps),
+            Self::Whole => Schedule::WholeSequence { max_steps },
+        }
+    }
+}
+
+impl Default for ScheduleKind {
+    fn default() -> Self {
+        match Schedule::default() {
+            Schedule::Streaming => Self::Streaming,
+            Schedule::Blocked(steps) => Self::Blocked(steps),
+            Schedule::WholeSequence { .. } => Self::Whole,
+        }
+    }
+}
+
+impl FromStr for ScheduleKind {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let steps = text.strip_prefix("blocked:").map(size);
+        match (text, steps) {
+            ("streaming", _) => Ok(Self::Streaming),
+            ("blocked", _) => Ok(Self::default()),
+            ("whole", _) => Ok(Self::Whole),
+            (_, Some(steps)) => Ok(Self::Blocked(steps?)),
+            _ => Err("expected streaming, blocked, blocked:K (K steps at a time) or whole".into()),
+        }
+    }
+}
+
+impl Display for ScheduleKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Streaming => f.write_str("streaming"),
+            Self::Blocked(steps) => write!(f, "blocked:{steps}"),
+            Self::Whole => f.write_str("whole"),
+        }
+    }
+}
+
+impl Serialize for ScheduleKind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
 /// The rule that turns gradients into updates.
@@ -75,8 +131,8 @@ pub(crate) struct TrainingArgs {
     /// E-prop's feedback weights [default: symmetric]
     #[arg(long, value_enum)]
     feedback: Option<FeedbackKind>,
-    /// How e-prop's sum over time is evaluated [default: streaming]
-    #[arg(long, value_enum)]
+    /// How e-prop's sum over time is evaluated: streaming, blocked:K or whole [default: blocked]
+    #[arg(long)]
     schedule: Option<ScheduleKind>,
     /// Raise the forget gate's initial biases by this much (0: off)
     #[arg(long, default_value_t = 1.8, allow_negative_numbers = true)]
@@ -174,7 +230,7 @@ impl TrainingArgs {
         Ok(Training {
             learner: self.learner,
             feedback: eprop.then_some(self.feedback.unwrap_or(FeedbackKind::Symmetric)),
-            schedule: eprop.then_some(self.schedule.unwrap_or(ScheduleKind::Streaming)),
+            schedule: eprop.then_some(self.schedule.unwrap_or_default()),
             forget_bias: self.forget_bias,
             hidden: self.hidden.unwrap_or(defaults.hidden),
             batch: self.batch.unwrap_or(defaults.batch),

@@ -1,4 +1,4 @@
-//! Learning curves as SVG.
+//! Curves as SVG: learning curves, and measures over sizes.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use plotters::prelude::*;
 use crate::checkpoint::replace;
 use crate::failure::Failure;
 
-/// A named curve: points (x, fraction), drawn in per cent.
+/// A named curve: points (x, y); y of a learning curve is a fraction, drawn in per cent.
 #[derive(Clone, Debug)]
 pub(crate) struct Curve {
     pub(crate) name: String,
@@ -59,6 +59,55 @@ fn draw(
             .legend(|(x, y)| PathElement::new([(x, y), (x + 16, y)], color.stroke_width(2)));
     }
     (chart.configure_series_labels().background_style(WHITE).border_style(BLACK)).draw()?;
+    area.present()
+}
+
+/// Title and axes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scale<'a> {
+    pub(crate) title: &'a str,
+    pub(crate) x: &'a str,
+    pub(crate) y: &'a str,
+}
+
+/// Draws the curves to `path`, both axes logarithmic.
+pub(crate) fn log_log(path: &Path, scale: Scale<'_>, curves: &[Curve]) -> Result<(), Failure> {
+    let mut svg = String::new();
+    draw_log_log(&mut svg, scale, curves)
+        .map_err(|error| Failure::new(format!("cannot draw {}: {error}", path.display())))?;
+    replace(path, svg.as_bytes())
+}
+
+fn draw_log_log(
+    svg: &mut String,
+    scale: Scale<'_>,
+    curves: &[Curve],
+) -> Result<(), DrawingAreaErrorKind<std::io::Error>> {
+    let range = |of: fn(&(f64, f64)) -> f64| {
+        let values = || curves.iter().flat_map(|curve| &curve.points).map(of);
+        (values().fold(f64::INFINITY, f64::min), values().fold(0.0, f64::max))
+    };
+    let ((x_min, x_max), (y_min, y_max)) = (range(|point| point.0), range(|point| point.1));
+    let area = SVGBackend::with_string(svg, (800, 480)).into_drawing_area();
+    area.fill(&WHITE)?;
+    let mut chart = ChartBuilder::on(&area)
+        .caption(scale.title, ("sans-serif", 18))
+        .margin(12)
+        .x_label_area_size(40)
+        .y_label_area_size(64)
+        .build_cartesian_2d((x_min..x_max).log_scale(), (0.5 * y_min..2.0 * y_max).log_scale())?;
+    chart.configure_mesh().x_desc(scale.x).y_desc(scale.y).max_light_lines(0).draw()?;
+    for (curve, color) in curves.iter().zip(COLORS.iter().cycle()) {
+        let points = || curve.points.iter().copied();
+        chart
+            .draw_series(LineSeries::new(points(), color.stroke_width(2)))?
+            .label(&curve.name)
+            .legend(|(x, y)| PathElement::new([(x, y), (x + 16, y)], color.stroke_width(2)));
+        chart.draw_series(points().map(|point| Circle::new(point, 3, color.filled())))?;
+    }
+    let position = SeriesLabelPosition::UpperLeft;
+    let mut labels = chart.configure_series_labels();
+    labels.position(position).background_style(WHITE).border_style(BLACK).draw()?;
     area.present()
 }
 

@@ -21,6 +21,8 @@ pub(crate) enum Purpose {
     Subset = 5,
     /// The fixed permutation of the pixels.
     Permutation = 6,
+    /// Data to time with.
+    Timing = 7,
 }
 
 /// The generator for one purpose.

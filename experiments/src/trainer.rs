@@ -16,7 +16,7 @@ use peak_alloc::PeakAlloc;
 
 use crate::checkpoint::Element;
 use crate::failure::Failure;
-use crate::options::{FeedbackKind, LearnerKind, OptimizerKind, ScheduleKind, Training};
+use crate::options::{FeedbackKind, LearnerKind, OptimizerKind, Training};
 use crate::seeds::{Purpose, rng};
 
 /// Sizes that the task fixes.
@@ -64,10 +64,7 @@ impl<T: Element> Trainer<T> {
                         Feedback::random(&network, &mut rng(options.seed, Purpose::Feedback, 0))
                     }
                 },
-                schedule: match options.schedule {
-                    None | Some(ScheduleKind::Streaming) => Schedule::Streaming,
-                    Some(ScheduleKind::Whole) => Schedule::WholeSequence { max_steps: sizes.max_steps },
-                },
+                schedule: options.schedule.unwrap_or_default().schedule(sizes.max_steps),
             },
         };
         if let Some(limit) = options.clip {

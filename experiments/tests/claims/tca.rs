@@ -3,8 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-mod common;
-use common::{experiments, log, run, tensors};
+use crate::common::{experiments, log, run, tensors};
 
 const SMALL: &str = "tca --delay 3 --hidden 5 --batch 6 --updates 50 --log-every 7";
 

@@ -7,8 +7,7 @@ use std::path::Path;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-mod common;
-use common::{Outcome, experiments, log, run, tensors};
+use crate::common::{Outcome, experiments, log, run, tensors};
 
 const TRAIN: usize = 7;
 const TEST: usize = 5;

@@ -1,0 +1,272 @@
+//! One operation on one case, timed: what it computes, how long it takes, what memory it needs.
+
+use std::fmt::{self, Display};
+use std::hint::black_box;
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+use clap::ValueEnum;
+use eligibility::{
+    Bptt, Buffer, Eprop, EpropOptions, EpropStream, Evaluator, Feedback, Init, Learner, Loss, Lstm, Network,
+    Readout, Scalar, Sequences, Sgd, Target, Targets,
+};
+use peak_alloc::PeakAlloc;
+use rand::RngExt;
+use serde::{Serialize, Serializer};
+
+use crate::failure::Failure;
+use crate::options::{ScheduleKind, TypeKind};
+use crate::seeds::{Purpose, rng};
+
+/// Classes of the readout.
+const CLASSES: usize = 10;
+/// A case is repeated for at least so long, and so often.
+const LEAST: (Duration, usize) = (Duration::from_secs(1), 5);
+
+/// Sizes to time at, named `b<batch>_t<steps>_i<input>_h<hidden>_<f32|f64>`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Case {
+    pub(crate) batch: usize,
+    pub(crate) steps: usize,
+    pub(crate) input: usize,
+    pub(crate) hidden: usize,
+    pub(crate) kind: TypeKind,
+}
+
+impl FromStr for Case {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("expected a name such as b32_t784_i1_h128_f32, found {text}");
+        let parts: Vec<&str> = text.split('_').collect();
+        let [batch, steps, input, hidden, kind] = parts[..] else { return Err(wrong()) };
+        let size = |part: &str, letter: char| {
+            let digits = part.strip_prefix(letter).filter(|digits| !digits.starts_with(['+', '0']));
+            let size = digits.and_then(|digits| digits.parse().ok());
+            size.filter(|&size: &usize| size <= 1 << 20).ok_or_else(wrong)
+        };
+        let kind = match kind {
+            "f32" => TypeKind::F32,
+            "f64" => TypeKind::F64,
+            _ => return Err(wrong()),
+        };
+        Ok(Self {
+            batch: size(batch, 'b')?,
+            steps: size(steps, 't')?,
+            input: size(input, 'i')?,
+            hidden: size(hidden, 'h')?,
+            kind,
+        })
+    }
+}
+
+impl Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { batch, steps, input, hidden, kind } = self;
+        let kind = match kind {
+            TypeKind::F32 => "f32",
+            TypeKind::F64 => "f64",
+        };
+        write!(f, "b{batch}_t{steps}_i{input}_h{hidden}_{kind}")
+    }
+}
+
+impl Serialize for Case {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// What is timed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
+pub(crate) enum Op {
+    /// Inference: outputs scored, no tape
+    Fwd,
+    /// BPTT with the loss at the last step
+    FwdbwdFinal,
+    /// BPTT with a loss at every step
+    FwdbwdAll,
+    /// E-prop with the loss at the last step
+    EpropFinal,
+    /// E-prop with a loss at every step
+    EpropAll,
+    /// E-prop with an update of the weights (SGD) at every step; batch 1
+    Online,
+}
+
+impl Op {
+    pub(crate) fn is_eprop(self) -> bool {
+        matches!(self, Self::EpropFinal | Self::EpropAll)
+    }
+}
+
+/// What was measured.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Timing {
+    peer: &'static str,
+    case: Case,
+    threads: usize,
+    pub(crate) op: Op,
+    pub(crate) median_s: f64,
+    min_s: f64,
+    /// Peak heap of the learner, the gradient and whatever a call needs on top; network and data not counted.
+    pub(crate) peak_mb: f64,
+    schedule: Option<ScheduleKind>,
+    level: &'static str,
+    seed: u64,
+    repeats: usize,
+    loss: f64,
+    /// Euclidean norm of the gradient, or of the change of the weights where they change at every step.
+    gradient_norm: Option<f64>,
+}
+
+/// Times `op` on `case`, in the thread pool it is called in.
+pub(crate) fn time(case: Case, op: Op, schedule: ScheduleKind, seed: u64) -> Result<Timing, Failure> {
+    match case.kind {
+        TypeKind::F32 => time_in::<f32>(case, op, schedule, seed),
+        TypeKind::F64 => time_in::<f64>(case, op, schedule, seed),
+    }
+}
+
+fn time_in<T: Scalar>(case: Case, op: Op, schedule: ScheduleKind, seed: u64) -> Result<Timing, Failure> {
+    let mut random = rng(seed, Purpose::Timing, 0);
+    let (lstm, readout) = (Lstm::new(case.input, case.hidden)?, Readout::new(CLASSES, Loss::CrossEntropy)?);
+    let mut network: Network<T> = Init { forget_bias_offset: 1.8 }.network(lstm, readout, &mut random)?;
+    let cells = case.steps * case.batch;
+    let inputs: Vec<T> =
+        (0..cells * case.input).map(|_| T::from_f64(random.random_range(0.0..1.0))).collect();
+    let classes: Vec<usize> = (0..cells).map(|_| random.random_range(0..CLASSES)).collect();
+    let targets = match op {
+        Op::FwdbwdAll | Op::EpropAll => Targets::EveryClass(&classes),
+        Op::Fwd | Op::FwdbwdFinal | Op::EpropFinal | Op::Online => Targets::LastClass(&classes[..case.batch]),
+    };
+    let sequences = Sequences::new(case.steps, case.batch, &inputs, targets)?;
+    // The first learner of a thread also makes the thread's workspace of matrix products, which is not the learner's.
+    Evaluator::new(&network, case.batch)?.score(&network, &sequences)?;
+
+    let before = PeakAlloc.current_usage();
+    PeakAlloc.reset_peak_usage();
+    let options =
+        EpropOptions { feedback: Feedback::Symmetric, schedule: schedule.schedule(case.steps), level: None };
+    let mut results = match op {
+        Op::Fwd => {
+            let mut evaluator = Evaluator::new(&network, case.batch)?;
+            repeat(before, || Ok((evaluator.score(&network, &sequences)?.mean_loss(), None)))?
+        }
+        Op::FwdbwdFinal | Op::FwdbwdAll => {
+            let mut bptt = Bptt::new(&network, case.batch, case.steps)?;
+            time_learner(before, &mut bptt, &network, &sequences)?
+        }
+        Op::EpropFinal | Op::EpropAll => {
+            let mut eprop = Eprop::new(&network, case.batch, options)?;
+            time_learner(before, &mut eprop, &network, &sequences)?
+        }
+        Op::Online => {
+            if case.batch != 1 {
+                let found = case.batch;
+                return Err(Failure::new(format!("online is for one stream: a case with b1, not b{found}")));
+            }
+            let mut stream = EpropStream::new(&network, 1, options)?;
+            let mut sgd = Sgd::new(&network, 1e-3)?;
+            let start = network.parameters().to_vec();
+            repeat(before, || {
+                network.parameters_mut().copy_from_slice(&start);
+                let mut loss = 0.0;
+                for (step, (input, &class)) in inputs.chunks_exact(case.input).zip(&classes).enumerate() {
+                    stream.step(&network, input, &[step == 0])?;
+                    loss += stream.learn_and_update(&mut network, &[Target::Class(class)], &mut sgd)?.loss;
+                }
+                let change = network.parameters().iter().zip(&start).map(|(&a, &b)| a - b);
+                Ok((loss / case.steps as f64, Some(norm(change))))
+            })?
+        }
+    };
+    let (loss, gradient_norm) = results.last;
+    if !(loss.is_finite() && gradient_norm.is_none_or(f64::is_finite)) {
+        return Err(Failure::new(format!(
+            "{case}: the loss is {loss} and the gradient's norm {gradient_norm:?}"
+        )));
+    }
+    results.seconds.sort_by(f64::total_cmp);
+    Ok(Timing {
+        peer: "eligibility",
+        case,
+        threads: rayon::current_num_threads(),
+        op,
+        median_s: results.seconds[results.seconds.len() / 2],
+        min_s: results.seconds[0],
+        peak_mb: results.peak_bytes as f64 / 1e6,
+        schedule: op.is_eprop().then_some(schedule),
+        level: eligibility::Level::from_env()?.name(),
+        seed,
+        repeats: results.seconds.len(),
+        loss,
+        gradient_norm,
+    })
+}
+
+fn time_learner<T: Scalar>(
+    before: usize,
+    learner: &mut dyn Learner<T>,
+    network: &Network<T>,
+    sequences: &Sequences<'_, T>,
+) -> Result<Repeats, Failure> {
+    let mut gradient: Buffer<T> = network.zero_gradient();
+    repeat(before, || {
+        let loss = learner.gradient(network, black_box(sequences), &mut gradient)?.mean_loss();
+        Ok((loss, Some(norm(gradient.iter().copied()))))
+    })
+}
+
+/// Seconds of each repeat, the peak heap above `before`, and the result of the last repeat.
+struct Repeats {
+    seconds: Vec<f64>,
+    peak_bytes: usize,
+    last: (f64, Option<f64>),
+}
+
+type Outcome = Result<(f64, Option<f64>), eligibility::Error>;
+
+/// One call to warm up, then as many as [`LEAST`] says.
+fn repeat(before: usize, mut call: impl FnMut() -> Outcome) -> Result<Repeats, Failure> {
+    let mut last = call()?;
+    let peak_bytes = PeakAlloc.peak_usage().saturating_sub(before);
+    let mut seconds = Vec::new();
+    let begin = Instant::now();
+    while begin.elapsed() < LEAST.0 || seconds.len() < LEAST.1 {
+        let start = Instant::now();
+        last = black_box(call()?);
+        seconds.push(start.elapsed().as_secs_f64());
+    }
+    Ok(Repeats { seconds, peak_bytes, last })
+}
+
+fn norm<T: Scalar>(elements: impl Iterator<Item = T>) -> f64 {
+    elements.map(|g| g.to_f64() * g.to_f64()).sum::<f64>().sqrt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_case_is_read_as_it_is_written() {
+        let name = "b32_t784_i1_h128_f32";
+        let case: Case = name.parse().unwrap();
+        assert_eq!((case.batch, case.steps, case.input, case.hidden), (32, 784, 1, 128));
+        assert_eq!(case.to_string(), name);
+        for wrong in [
+            "",
+            "b32",
+            "b0_t1_i1_h1_f32",
+            "b1_t1_i1_h1_f16",
+            "b1_t1_i1_h1_f32_",
+            "t1_b1_i1_h1_f32",
+            "b-1_t1_i1_h1_f32",
+        ] {
+            let error = wrong.parse::<Case>().unwrap_err();
+            assert!(error.contains("b32_t784_i1_h128_f32"), "{error}");
+        }
+    }
+}

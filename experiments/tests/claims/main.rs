@@ -1,0 +1,7 @@
+//! What the `experiments` binary claims, one file per claim.
+
+mod common;
+
+mod mnist;
+mod tca;
+mod time;

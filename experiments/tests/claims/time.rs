@@ -1,0 +1,45 @@
+//! Claim: `time` prints what was asked for, one JSON object a line, and computes the same gradient under any schedule.
+
+use crate::common::{experiments, run};
+use serde_json::Value;
+
+fn records(line: &str) -> Vec<Value> {
+    let dir = tempfile::tempdir().unwrap();
+    let output = run(dir.path(), line).output;
+    output.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn a_case_is_timed_and_its_gradient_is_really_computed() {
+    let case = "b3_t7_i2_h5_f64";
+    let norms: Vec<f64> = ["streaming", "blocked:3", "whole"]
+        .map(|schedule| {
+            let found = records(&format!("time {case} --ops eprop_all --threads 2 --schedule {schedule}"));
+            let [record] = &found[..] else { panic!("one line per operation, not {found:?}") };
+            assert_eq!(record["peer"], "eligibility");
+            assert_eq!(record["case"], case);
+            assert_eq!(record["op"], "eprop_all");
+            assert_eq!(record["schedule"], schedule);
+            assert_eq!(record["threads"], 2);
+            assert!(record["min_s"].as_f64().unwrap() <= record["median_s"].as_f64().unwrap());
+            assert!(record["peak_mb"].as_f64().unwrap() > 0.0);
+            record["gradient_norm"].as_f64().unwrap()
+        })
+        .to_vec();
+    assert!(norms[0] > 0.0);
+    assert!(norms.iter().all(|norm| (norm - norms[0]).abs() < 1e-12 * norms[0]), "{norms:?}");
+}
+
+#[test]
+fn what_cannot_be_timed_is_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    for (line, expected) in [
+        ("time", "required"),
+        ("time b1_t1", "b32_t784_i1_h128_f32"),
+        ("time b2_t2_i1_h2_f32 --ops online", "one stream"),
+        ("time b1_t2_i1_h2_f32 --schedule sometimes", "blocked:K"),
+    ] {
+        let outcome = experiments(dir.path(), line.split_whitespace());
+        assert!(!outcome.success && outcome.errors.contains(expected), "{line}: {}", outcome.errors);
+    }
+}
