@@ -31,6 +31,7 @@
 //! tanh(+-inf) = +-1, e^-inf = 0, e^inf = inf; tanh is odd to the bit, tanh(-0) = -0.
 
 use crate::lanes::Lanes;
+use crate::lanes::several::Several;
 use crate::level::Kernel;
 use crate::real::Real;
 
@@ -45,6 +46,8 @@ pub struct Coefficients<T: 'static> {
     /// `ln(2)/2`, weighted by `r` (relative error of `e^r - 1`); coefficients rounded from the lowest power up, the
     /// others refitted after each. Relative error of `e^r - 1`: 2^-31.0 (`f32`), 2^-61.6 (`f64`).
     pub expm1_tail: &'static [T],
+    /// As `expm1_tail`, TODO.
+    pub tanh_tail: &'static [T],
     /// `log2(e)`, nearest.
     pub log2_e: T,
     /// `ln 2` to 16 bits (`f32`) or 42 bits (`f64`): its product with any `n` is exact.
@@ -53,8 +56,8 @@ pub struct Coefficients<T: 'static> {
     pub ln_2_low: T,
     /// 1.5 times 2 to the number of mantissa bits: adding and subtracting it rounds to the nearest integer.
     pub rounder: T,
-    /// 2^12 + 1 or 2^27 + 1: Veltkamp's factor, which splits a number into two of half the bits.
-    pub splitter: T,
+    /// Exponent bias of the format: 127 or 1023.
+    pub bias: T,
     /// At and below it, `e^y` rounds to 0.
     pub exp_zero: T,
     /// At and above it, `e^y` rounds to infinity.
@@ -70,12 +73,13 @@ pub struct Coefficients<T: 'static> {
 impl Coefficients<f32> {
     /// For `f32`.
     pub const F32: Self = Self {
-        expm1_tail: &[0.5, 0.166_666_67, 0.041_666_478, 0.008_333_192, 0.001_393_369_7, 0.000_199_584_71],
+        expm1_tail: &[0.5, 0.166665181517601, 0.04166684299707413, 0.008368950337171555, 0.0013899903278797865],
+        tanh_tail: &[0.49999985098838806, 0.1666652113199234, 0.04167002812027931, 0.00836866907775402, 0.0013736797263845801],
         log2_e: core::f32::consts::LOG2_E,
         ln_2_high: 0.693_145_75,
         ln_2_low: 1.428_606_8e-6,
         rounder: 12_582_912.0,
-        splitter: 4097.0,
+        bias: 127.0,
         exp_zero: -104.0,
         exp_infinite: 89.0,
         tanh_one: -20.0,
@@ -87,24 +91,13 @@ impl Coefficients<f32> {
 impl Coefficients<f64> {
     /// For `f64`.
     pub const F64: Self = Self {
-        expm1_tail: &[
-            0.5,
-            0.166_666_666_666_666_77,
-            0.041_666_666_666_666_68,
-            0.008_333_333_333_321_454,
-            0.001_388_888_888_887_745_5,
-            0.000_198_412_698_865_150_91,
-            2.480_158_734_057_223_7e-5,
-            2.755_724_386_141_281e-6,
-            2.755_725_926_412_291_4e-7,
-            2.510_914_635_256_051_7e-8,
-            2.091_947_705_033_219e-9,
-        ],
+        expm1_tail: &[0.5, 0.16666666666666244, 0.04166666666660195, 0.008333333333610958, 0.0013888888927524423, 0.0001984126924193348, 2.480150784406989e-05, 2.755783058553633e-06, 2.762549662351486e-07, 2.49209419728541e-08],
+        tanh_tail: &[0.5, 0.1666666666666603, 0.04166666666660414, 0.008333333333714136, 0.0013888888926689878, 0.00019841269071347662, 2.4801508842113774e-05, 2.755794719910788e-06, 2.762511672642295e-07, 2.4892890317460598e-08],
         log2_e: core::f64::consts::LOG2_E,
         ln_2_high: 0.693_147_180_559_890_3,
         ln_2_low: 5.497_923_018_708_371e-14,
         rounder: 6_755_399_441_055_744.0,
-        splitter: 134_217_729.0,
+        bias: 1023.0,
         exp_zero: -746.0,
         exp_infinite: 710.0,
         tanh_one: -40.0,
@@ -113,61 +106,47 @@ impl Coefficients<f64> {
     };
 }
 
-/// Equation (3): `(n, p)` with `e^y = 2^n (1 + p)`.
+/// Equation (3) with its polynomial: `(k, p)` with `e^y = 2^n (1 + p)` and `k = shift + n`, `shift` an integer near
+/// `rounder`.
 #[inline(always)]
-fn reduced_expm1<V: Lanes>(token: V::Token, y: V) -> (V, V) {
+fn reduced_expm1<V: Lanes>(token: V::Token, y: V, shift: V::Element, tail: &[V::Element]) -> (V, V) {
     let constants = V::Element::COEFFICIENTS;
-    let rounder = V::splat(token, constants.rounder);
-    let n = y.mul_add(V::splat(token, constants.log2_e), rounder) - rounder;
+    let shift = V::splat(token, shift);
+    let k = y.mul_add(V::splat(token, constants.log2_e), shift);
+    let n = k - shift;
     let r = (-n).mul_add(V::splat(token, constants.ln_2_high), y);
     let r = (-n).mul_add(V::splat(token, constants.ln_2_low), r);
-    let (&last, others) = constants.expm1_tail.split_last().expect("a polynomial");
+    let (&last, others) = tail.split_last().expect("a polynomial");
     let mut g = V::splat(token, last);
     for &coefficient in others.iter().rev() {
         g = g.mul_add(r, V::splat(token, coefficient));
     }
-    (n, (r * r).mul_add(g, r))
-}
-
-/// `numerator - q * denominator`, exact for `q = numerator / denominator` rounded.
-#[inline(always)]
-fn remainder<V: Lanes>(token: V::Token, q: V, numerator: V, denominator: V) -> V {
-    if V::FUSED {
-        return (-q).mul_add(denominator, numerator);
-    }
-    let halves = |a: V| {
-        let c = a * V::splat(token, V::Element::COEFFICIENTS.splitter);
-        let high = c - (c - a);
-        (high, a - high)
-    };
-    let (q_high, q_low) = halves(q);
-    let (high, low) = halves(denominator);
-    // Each product fits one number, and each difference is exact in this order (Dekker).
-    (((numerator - q_high * high) - q_high * low) - q_low * high) - q_low * low
+    (k, (r * r).mul_add(g, r))
 }
 
 /// `1 / (1 + e^-x)`, lane by lane: equation (4).
 #[inline(always)]
 pub fn sigmoid<V: Lanes>(token: V::Token, x: V) -> V {
     let constants = V::Element::COEFFICIENTS;
-    let zero = V::splat(token, V::Element::ZERO);
     let one = V::splat(token, V::Element::ONE);
     let y = x.copy_sign(-one).max_keep_nan(V::splat(token, constants.exp_zero));
-    let (n, p) = reduced_expm1(token, y);
-    // 2^n may be subnormal, which `exp2_integral` cannot make: make 2^(n + raise) and multiply.
-    let scale = (n + V::splat(token, constants.raise)).exp2_integral() * V::splat(token, constants.lower);
+    // 2^n may be subnormal, whose exponent has no bits of its own: make 2^(n + raise) and multiply.
+    let shift = constants.rounder + constants.bias + constants.raise;
+    let (k, p) = reduced_expm1(token, y, shift, constants.expm1_tail);
+    let scale = k.exp2_of_low_bits() * V::splat(token, constants.lower);
     let t = scale.mul_add(p, scale);
-    let t_low = scale.mul_add(p, scale - t);
-    let denominator = one + t;
-    let denominator_low = (t - (denominator - one)) + t_low;
-    let numerator = x.less_select(zero, t, one);
-    let numerator_low = x.less_select(zero, t_low, zero);
-    let q = numerator / denominator;
-    let rest = remainder(token, q, numerator, denominator) + numerator_low;
-    let rest = (-q).mul_add(denominator_low, rest);
-    // 1/(1 + t) is q where the numerator is 1, and 1 - t/(1 + t) where it is t.
-    let reciprocal = x.less_select(zero, one - q, q);
-    rest.mul_add(reciprocal, q)
+    let numerator = x.negative_select(t, one);
+    let q = numerator / (one + t);
+    // q is at least 1/2 where N is 1, and 1 - q is 1/(1 + t) where it is t.
+    let reciprocal = q.max_keep_nan(one - q);
+    if V::FUSED {
+        // N - q is exact, because q lies between N/2 and N.
+        let rest = (-q).mul_add(t, numerator - q);
+        return rest.mul_add(reciprocal, q);
+    }
+    let (q_high, t_high) = (q.high_half(), t.high_half());
+    let rest = ((numerator - q_high) - q_high * t_high) - q_high * (t - t_high);
+    rest * reciprocal + q_high
 }
 
 /// `tanh(x)`, lane by lane: equation (5).
@@ -176,21 +155,24 @@ pub fn tanh<V: Lanes>(token: V::Token, x: V) -> V {
     let constants = V::Element::COEFFICIENTS;
     let one = V::splat(token, V::Element::ONE);
     let half = V::splat(token, V::Element::from_f64(0.5));
-    let two = one + one;
-    let y = (x.copy_sign(-one) * two).max_keep_nan(V::splat(token, constants.tanh_one));
-    let (n, p) = reduced_expm1(token, y);
-    let scale = n.exp2_integral();
-    let base = scale - one;
-    let base_low = scale - (base + one);
-    let numerator = scale.mul_add(p, base);
-    let numerator_low = scale.mul_add(p, base - numerator) + base_low;
-    let denominator = two + numerator;
-    let denominator_low = (numerator - (denominator - two)) + numerator_low;
-    let q = numerator / denominator;
-    let rest = remainder(token, q, numerator, denominator) + numerator_low;
-    let rest = (-q).mul_add(denominator_low, rest) * half;
-    // 1/D = (1 - q)/2; here q = -tanh|x|.
-    ((-q).mul_add(rest, rest) + q).copy_sign(x)
+    let y = x.copy_sign(-one);
+    let y = (y + y).max_keep_nan(V::splat(token, constants.tanh_one));
+    let shift = constants.rounder + constants.bias - V::Element::ONE;
+    let (k, p) = reduced_expm1(token, y, shift, constants.tanh_tail);
+    let scale = k.exp2_of_low_bits();
+    let base = half - scale;
+    let a = (-scale).mul_add(p, base);
+    let a_low = (-scale).mul_add(p, base - a);
+    let q = a / (one - a);
+    let reciprocal = one + q;
+    if V::FUSED {
+        let rest = a_low.mul_add(reciprocal, q.mul_add(a, a - q));
+        return rest.mul_add(reciprocal, q).turn_sign(x);
+    }
+    let (q_high, a_high) = (q.high_half(), a.high_half());
+    let rest = ((a - q_high) + q_high * a_high) + q_high * (a - a_high);
+    let rest = a_low * reciprocal + rest;
+    (rest * reciprocal + q_high).turn_sign(x)
 }
 
 /// `e^x`, lane by lane: equation (3).
@@ -199,18 +181,20 @@ pub fn exp<V: Lanes>(token: V::Token, x: V) -> V {
     let constants = V::Element::COEFFICIENTS;
     let lowest = V::splat(token, constants.exp_zero);
     let highest = V::splat(token, constants.exp_infinite);
+    let y = x.max_keep_nan(lowest).min_keep_nan(highest);
+    let (k, p) = reduced_expm1(token, y, constants.rounder + constants.bias, constants.expm1_tail);
+    // 2^n may be subnormal or overflow where the product does not: make it nearer to 1 by 2^raise, and multiply at last.
     let raise = V::splat(token, constants.raise);
-    let (n, p) = reduced_expm1(token, x.max_keep_nan(lowest).min_keep_nan(highest));
-    // In two steps, because 2^n may be subnormal or overflow where the product does not; only the second rounds.
-    let first = n.max_keep_nan(-raise).min_keep_nan(raise);
-    let second = n - first;
-    (V::splat(token, V::Element::ONE) + p) * first.exp2_integral() * second.exp2_integral()
+    let scale = (k + x.negative_select(raise, -raise)).exp2_of_low_bits();
+    let lower = V::splat(token, constants.lower);
+    let back = x.negative_select(lower, V::splat(token, V::Element::ONE / constants.lower));
+    scale.mul_add(p, scale) * back
 }
 
 /// `d sigma/dx = s (1 - s)` from the output `s = sigma(x)`, lane by lane.
 #[inline(always)]
 pub fn sigmoid_slope<V: Lanes>(token: V::Token, s: V) -> V {
-    s * (V::splat(token, V::Element::ONE) - s)
+    if V::FUSED { (-s).mul_add(s, s) } else { s * (V::splat(token, V::Element::ONE) - s) }
 }
 
 /// `d tanh/dx = (1 - t)(1 + t)` from the output `t = tanh(x)`, lane by lane.
@@ -220,8 +204,11 @@ pub fn sigmoid_slope<V: Lanes>(token: V::Token, s: V) -> V {
 #[inline(always)]
 pub fn tanh_slope<V: Lanes>(token: V::Token, t: V) -> V {
     let one = V::splat(token, V::Element::ONE);
-    (one - t) * (one + t)
+    if V::FUSED { (-t).mul_add(t, one) } else { (one - t) * (one + t) }
 }
+
+/// Vectors side by side in the loop of a slice.
+const SIDE: usize = 4;
 
 macro_rules! slice_kernel {
     ($name:ident, $function:ident, $title:literal, $equation:literal, $accuracy:literal, $limits:literal, $cost:literal,
@@ -258,8 +245,14 @@ macro_rules! slice_kernel {
             fn run<V: Lanes<Element = T>>(self, token: V::Token) {
                 let (inputs, outputs) = (self.input.len(), self.output.len());
                 assert_eq!(inputs, outputs, "{}: {inputs} inputs for {outputs} outputs", stringify!($name));
-                let mut sources = self.input.chunks_exact(V::WIDTH);
-                let mut targets = self.output.chunks_exact_mut(V::WIDTH);
+                let side = Several::<V, SIDE>::WIDTH;
+                let mut sources = self.input.chunks_exact(side);
+                let mut targets = self.output.chunks_exact_mut(side);
+                for (source, target) in sources.by_ref().zip(targets.by_ref()) {
+                    $function(token, Several::<V, SIDE>::load(token, source)).store(target);
+                }
+                let mut sources = sources.remainder().chunks_exact(V::WIDTH);
+                let mut targets = targets.into_remainder().chunks_exact_mut(V::WIDTH);
                 for (source, target) in sources.by_ref().zip(targets.by_ref()) {
                     $function(token, V::load(token, source)).store(target);
                 }

@@ -19,8 +19,12 @@ use core::ops::Range;
 
 use crate::activation::{sigmoid, sigmoid_slope, tanh, tanh_slope};
 use crate::lanes::Lanes;
+use crate::lanes::several::Several;
 use crate::level::Kernel;
 use crate::real::Real;
+
+/// Vectors side by side.
+const SIDE: usize = 4;
 
 mod backward;
 
@@ -147,13 +151,22 @@ fn forward<V: Lanes, const TANH: bool>(token: V::Token, op: LstmGates<'_, V::Ele
             continue;
         }
         let mut row = Row { hidden, z, cell, out, influence, forget, slope };
-        let body = hidden - hidden % V::WIDTH;
-        for start in (0..body).step_by(V::WIDTH) {
-            row.step::<V, TANH, true>(token, start..start + V::WIDTH);
+        let side = Several::<V, SIDE>::WIDTH;
+        let (wide, body) = (hidden - hidden % side, hidden - hidden % V::WIDTH);
+        for start in (0..wide).step_by(side) {
+            row.cell::<Several<V, SIDE>, true>(token, start..start + side);
         }
-        // Apart from the loop: the copies of a part of a vector would evict the constants from their registers.
+        for start in (0..wide).step_by(side) {
+            row.hidden::<Several<V, SIDE>, TANH, true>(token, start..start + side);
+        }
+        for start in (wide..body).step_by(V::WIDTH) {
+            row.cell::<V, true>(token, start..start + V::WIDTH);
+            row.hidden::<V, TANH, true>(token, start..start + V::WIDTH);
+        }
+        // Apart from the loops: the copies of a part of a vector would evict the constants from their registers.
         if body < hidden {
-            row.step::<V, TANH, false>(token, body..hidden);
+            row.cell::<V, false>(token, body..hidden);
+            row.hidden::<V, TANH, false>(token, body..hidden);
         }
     }
 }
@@ -170,63 +183,46 @@ struct Row<'a, T> {
 }
 
 impl<T: Real> Row<'_, T> {
-    /// The units `lanes`: a whole vector if `FULL`.
+    /// The gates and the cell of the units `lanes`, a whole vector if `FULL`; o waits in `out` for [`Row::hidden`].
     #[inline(always)]
-    fn step<V: Lanes<Element = T>, const TANH: bool, const FULL: bool>(
+    fn cell<V: Lanes<Element = T>, const FULL: bool>(&mut self, token: V::Token, lanes: Range<usize>) {
+        let load = |source: &[T]| V::load_part::<FULL>(token, source);
+        let store = |v: V, target: &mut [T]| v.store_part::<FULL>(target);
+        let gate = |gate: usize| gate * self.hidden + lanes.start..gate * self.hidden + lanes.end;
+        // (1)
+        let i = sigmoid(token, load(&self.z[gate(0)]));
+        let f = sigmoid(token, load(&self.z[gate(1)]));
+        let g = tanh(token, load(&self.z[gate(2)]));
+        let o = sigmoid(token, load(&self.z[gate(3)]));
+        // (2)
+        let cell_prev = load(&self.cell[lanes.clone()]);
+        store(f.mul_add(cell_prev, i * g), &mut self.cell[lanes.clone()]);
+        store(o, &mut self.out[lanes.clone()]);
+        // (3)
+        store(g * sigmoid_slope(token, i), &mut self.influence[gate(0)]);
+        store(cell_prev * sigmoid_slope(token, f), &mut self.influence[gate(1)]);
+        store(i * tanh_slope(token, g), &mut self.influence[gate(2)]);
+        // (4)
+        store(f, &mut self.forget[lanes]);
+    }
+
+    /// The rest of the units `lanes`, after [`Row::cell`].
+    #[inline(always)]
+    fn hidden<V: Lanes<Element = T>, const TANH: bool, const FULL: bool>(
         &mut self,
         token: V::Token,
         lanes: Range<usize>,
     ) {
         let load = |source: &[T]| V::load_part::<FULL>(token, source);
         let store = |v: V, target: &mut [T]| v.store_part::<FULL>(target);
-        let gate = |gate: usize| gate * self.hidden + lanes.start..gate * self.hidden + lanes.end;
-        // Spelled out: a closure handed to the standard library may be compiled without the level's instructions.
-        let z =
-            [load(&self.z[gate(0)]), load(&self.z[gate(1)]), load(&self.z[gate(2)]), load(&self.z[gate(3)])];
-        let unit = unit::<V, TANH>(token, z, load(&self.cell[lanes.clone()]));
-        store(unit.influence[0], &mut self.influence[gate(0)]);
-        store(unit.influence[1], &mut self.influence[gate(1)]);
-        store(unit.influence[2], &mut self.influence[gate(2)]);
-        store(unit.influence[3], &mut self.influence[gate(3)]);
-        store(unit.dhidden_dcell, &mut self.slope[lanes.clone()]);
-        store(unit.forget_gate, &mut self.forget[lanes.clone()]);
-        store(unit.cell, &mut self.cell[lanes.clone()]);
-        store(unit.hidden, &mut self.out[lanes]);
-    }
-}
-
-/// What one vector of units gives.
-struct Unit<V> {
-    cell: V,
-    hidden: V,
-    influence: [V; GATES],
-    forget_gate: V,
-    dhidden_dcell: V,
-}
-
-/// Equations (1) to (4) for one vector of units.
-#[inline(always)]
-fn unit<V: Lanes, const TANH: bool>(token: V::Token, z: [V; GATES], cell_prev: V) -> Unit<V> {
-    // (1)
-    let i = sigmoid(token, z[0]);
-    let f = sigmoid(token, z[1]);
-    let g = tanh(token, z[2]);
-    let o = sigmoid(token, z[3]);
-    // (2)
-    let c = f.mul_add(cell_prev, i * g);
-    let phi = if TANH { tanh(token, c) } else { c };
-    Unit {
-        cell: c,
-        hidden: o * phi,
+        let (c, o) = (load(&self.cell[lanes.clone()]), load(&self.out[lanes.clone()]));
+        // (2)
+        let phi = if TANH { tanh(token, c) } else { c };
+        store(o * phi, &mut self.out[lanes.clone()]);
         // (3)
-        influence: [
-            g * sigmoid_slope(token, i),
-            cell_prev * sigmoid_slope(token, f),
-            i * tanh_slope(token, g),
-            phi * sigmoid_slope(token, o),
-        ],
+        let last = (GATES - 1) * self.hidden;
+        store(phi * sigmoid_slope(token, o), &mut self.influence[last + lanes.start..last + lanes.end]);
         // (4)
-        forget_gate: f,
-        dhidden_dcell: if TANH { o * tanh_slope(token, phi) } else { o },
+        store(if TANH { o * tanh_slope(token, phi) } else { o }, &mut self.slope[lanes]);
     }
 }
