@@ -19,12 +19,9 @@ use core::ops::Range;
 
 use crate::activation::{sigmoid, sigmoid_slope, tanh, tanh_slope};
 use crate::lanes::Lanes;
-use crate::lanes::several::Several;
+use crate::lanes::several::{SIDE, Several};
 use crate::level::Kernel;
 use crate::real::Real;
-
-/// Vectors side by side.
-const SIDE: usize = 4;
 
 mod backward;
 
@@ -151,22 +148,12 @@ fn forward<V: Lanes, const TANH: bool>(token: V::Token, op: LstmGates<'_, V::Ele
             continue;
         }
         let mut row = Row { hidden, z, cell, out, influence, forget, slope };
-        let side = Several::<V, SIDE>::WIDTH;
-        let (wide, body) = (hidden - hidden % side, hidden - hidden % V::WIDTH);
-        for start in (0..wide).step_by(side) {
-            row.cell::<Several<V, SIDE>, true>(token, start..start + side);
-        }
-        for start in (0..wide).step_by(side) {
-            row.hidden::<Several<V, SIDE>, TANH, true>(token, start..start + side);
-        }
-        for start in (wide..body).step_by(V::WIDTH) {
-            row.cell::<V, true>(token, start..start + V::WIDTH);
-            row.hidden::<V, TANH, true>(token, start..start + V::WIDTH);
-        }
+        let done = row.steps::<Several<V, SIDE>, TANH>(token, 0);
+        let done = row.steps::<V, TANH>(token, done);
         // Apart from the loops: the copies of a part of a vector would evict the constants from their registers.
-        if body < hidden {
-            row.cell::<V, false>(token, body..hidden);
-            row.hidden::<V, TANH, false>(token, body..hidden);
+        if done < hidden {
+            row.cell::<V, false>(token, done..hidden);
+            row.hidden::<V, TANH, false>(token, done..hidden);
         }
     }
 }
@@ -183,27 +170,46 @@ struct Row<'a, T> {
 }
 
 impl<T: Real> Row<'_, T> {
+    /// The units from `start` on, as many as fill whole vectors; where it ended.
+    ///
+    /// Two loops: in one, the chain from the gates over the cell to its tanh would be longer than the CPU looks ahead.
+    #[inline(always)]
+    fn steps<V: Lanes<Element = T>, const TANH: bool>(&mut self, token: V::Token, start: usize) -> usize {
+        let end = self.hidden - (self.hidden - start) % V::WIDTH;
+        for unit in (start..end).step_by(V::WIDTH) {
+            self.cell::<V, true>(token, unit..unit + V::WIDTH);
+        }
+        for unit in (start..end).step_by(V::WIDTH) {
+            self.hidden::<V, TANH, true>(token, unit..unit + V::WIDTH);
+        }
+        end
+    }
+
     /// The gates and the cell of the units `lanes`, a whole vector if `FULL`; o waits in `out` for [`Row::hidden`].
+    ///
+    /// Loads and stores spelled out: a closure over vectors may be compiled without the level's instructions.
     #[inline(always)]
     fn cell<V: Lanes<Element = T>, const FULL: bool>(&mut self, token: V::Token, lanes: Range<usize>) {
-        let load = |source: &[T]| V::load_part::<FULL>(token, source);
-        let store = |v: V, target: &mut [T]| v.store_part::<FULL>(target);
         let gate = |gate: usize| gate * self.hidden + lanes.start..gate * self.hidden + lanes.end;
+        let [at_i, at_f, at_g, at_o] = [gate(0), gate(1), gate(2), gate(3)];
         // (1)
-        let i = sigmoid(token, load(&self.z[gate(0)]));
-        let f = sigmoid(token, load(&self.z[gate(1)]));
-        let g = tanh(token, load(&self.z[gate(2)]));
-        let o = sigmoid(token, load(&self.z[gate(3)]));
+        let i = sigmoid(token, V::load_part::<FULL>(token, &self.z[at_i.clone()]));
+        let f = sigmoid(token, V::load_part::<FULL>(token, &self.z[at_f.clone()]));
+        let g = tanh(token, V::load_part::<FULL>(token, &self.z[at_g.clone()]));
+        let o = sigmoid(token, V::load_part::<FULL>(token, &self.z[at_o]));
+        let ig = i * g;
         // (2)
-        let cell_prev = load(&self.cell[lanes.clone()]);
-        store(f.mul_add(cell_prev, i * g), &mut self.cell[lanes.clone()]);
-        store(o, &mut self.out[lanes.clone()]);
+        let cell_prev = V::load_part::<FULL>(token, &self.cell[lanes.clone()]);
+        f.mul_add(cell_prev, ig).store_part::<FULL>(&mut self.cell[lanes.clone()]);
+        o.store_part::<FULL>(&mut self.out[lanes.clone()]);
         // (3)
-        store(g * sigmoid_slope(token, i), &mut self.influence[gate(0)]);
-        store(cell_prev * sigmoid_slope(token, f), &mut self.influence[gate(1)]);
-        store(i * tanh_slope(token, g), &mut self.influence[gate(2)]);
+        // Fused, i g - (i g) i has no cancellation that matters: the second product is exact.
+        let s_i = if V::FUSED { (-ig).mul_add(i, ig) } else { g * sigmoid_slope(token, i) };
+        s_i.store_part::<FULL>(&mut self.influence[at_i]);
+        (cell_prev * sigmoid_slope(token, f)).store_part::<FULL>(&mut self.influence[at_f]);
+        (i * tanh_slope(token, g)).store_part::<FULL>(&mut self.influence[at_g]);
         // (4)
-        store(f, &mut self.forget[lanes]);
+        f.store_part::<FULL>(&mut self.forget[lanes]);
     }
 
     /// The rest of the units `lanes`, after [`Row::cell`].
@@ -213,16 +219,16 @@ impl<T: Real> Row<'_, T> {
         token: V::Token,
         lanes: Range<usize>,
     ) {
-        let load = |source: &[T]| V::load_part::<FULL>(token, source);
-        let store = |v: V, target: &mut [T]| v.store_part::<FULL>(target);
-        let (c, o) = (load(&self.cell[lanes.clone()]), load(&self.out[lanes.clone()]));
+        let at_o = (GATES - 1) * self.hidden + lanes.start..(GATES - 1) * self.hidden + lanes.end;
+        let c = V::load_part::<FULL>(token, &self.cell[lanes.clone()]);
+        let o = V::load_part::<FULL>(token, &self.out[lanes.clone()]);
         // (2)
         let phi = if TANH { tanh(token, c) } else { c };
-        store(o * phi, &mut self.out[lanes.clone()]);
+        (o * phi).store_part::<FULL>(&mut self.out[lanes.clone()]);
         // (3)
-        let last = (GATES - 1) * self.hidden;
-        store(phi * sigmoid_slope(token, o), &mut self.influence[last + lanes.start..last + lanes.end]);
+        (phi * sigmoid_slope(token, o)).store_part::<FULL>(&mut self.influence[at_o]);
         // (4)
-        store(if TANH { o * tanh_slope(token, phi) } else { o }, &mut self.slope[lanes]);
+        let slope = if TANH { o * tanh_slope(token, phi) } else { o };
+        slope.store_part::<FULL>(&mut self.slope[lanes]);
     }
 }

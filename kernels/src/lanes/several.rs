@@ -1,11 +1,14 @@
 //! Several vectors side by side as one: an operation on them is `N` operations that do not wait for each other.
 //!
 //! Where an equation is one long chain (a polynomial, a division), the CPU's schedulers fill up with what waits long
-//! before they see the next vector of the loop; side by side, there is always something to do.
+//! before they see enough of the next vectors of the loop; side by side, there is always something to do.
 
 use core::ops::{Add, Div, Mul, Neg, Sub};
 
 use super::Lanes;
+
+/// How many the kernels put side by side: the fastest of 1 to 6 for the activations, with 16 registers too.
+pub const SIDE: usize = 4;
 
 /// `N` vectors `V` as one vector.
 #[derive(Clone, Copy, Debug)]
@@ -18,8 +21,7 @@ macro_rules! each {
     ($first:ident $(, $other:ident)* => $result:expr) => {{
         let mut results = $first.0;
         for (index, result) in results.iter_mut().enumerate() {
-            let $first = *result;
-            $(let $other = $other.0[index];)*
+            let ($first, $($other),*) = ($first.0[index], $($other.0[index]),*);
             *result = $result;
         }
         Self(results)

@@ -2,7 +2,9 @@
 //! proof that the CPU has the instructions.
 
 use fearless_simd::x86::{Avx2, Avx512};
-use fearless_simd::{Bytes, Select, SimdBase, SimdFloat, f32x8, f32x16, f64x4, f64x8, i32x8, i32x16, i64x4, i64x8};
+use fearless_simd::{
+    Bytes, Select, SimdBase, SimdFloat, f32x8, f32x16, f64x4, f64x8, i32x8, i32x16, i64x4, i64x8,
+};
 
 use super::Lanes;
 
