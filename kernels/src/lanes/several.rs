@@ -7,7 +7,7 @@ use core::ops::{Add, Div, Mul, Neg, Sub};
 
 use super::Lanes;
 
-/// How many the kernels put side by side: the fastest of 1 to 6 for the activations, with 16 registers too.
+/// How many the kernels put side by side: the fastest of 1 to 6 for the `f32` gates with AVX2 (see the bench `gates`).
 pub const SIDE: usize = 4;
 
 /// `N` vectors `V` as one vector.
