@@ -1,9 +1,12 @@
 //! The fused gates beside their scalar twin and an unfused composition, at every level.
 //!
 //! Unfused: what a framework does without a fused kernel: an activation per slice, then a pass per equation. Every row
-//! is checked against the twin before it is timed. `cargo bench --bench gates`
+//! is checked against the twin before it is timed. `rten_vecmath`, in `f32`: that crate's sigmoid of 3H and tanh of 2H
+//! elements per row, the activations alone; the last line compares the fused kernel, which does everything, with it.
+//! `cargo bench --bench gates`
 
 use std::hint::black_box;
+use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use eligibility::kernels::activation::{Sigmoid, Tanh};
@@ -11,6 +14,7 @@ use eligibility::kernels::lstm_gates::{LstmGates, OutputNonlinearity};
 use eligibility::kernels::{Level, Real, reference};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use rten_simd::SimdUnaryOp;
 
 const HIDDEN: usize = 128;
 const ROWS: usize = 8;
@@ -134,9 +138,44 @@ fn bench<T: Real>(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// The activations of all rows by `rten-vecmath`, in place: their cost does not depend on the values.
+fn rten(values: &mut [f32]) {
+    for row in values.chunks_exact_mut(5 * HIDDEN) {
+        let (sigmoids, tanhs) = row.split_at_mut(3 * HIDDEN);
+        rten_vecmath::Sigmoid {}.map_mut(sigmoids);
+        rten_vecmath::Tanh {}.map_mut(tanhs);
+    }
+}
+
+/// Shortest times of both, in turns.
+fn compare(mut a: impl FnMut(), mut b: impl FnMut()) -> [Duration; 2] {
+    let mut best = [Duration::MAX; 2];
+    for _ in 0..2000 {
+        for (best, run) in best.iter_mut().zip([&mut a as &mut dyn FnMut(), &mut b]) {
+            let start = Instant::now();
+            run();
+            run();
+            *best = start.elapsed().min(*best);
+        }
+    }
+    best
+}
+
 fn gates(criterion: &mut Criterion) {
     bench::<f32>(criterion);
+    let mut rows = Rows::<f32>::new();
+    let mut values = vec![0.5_f32; ROWS * 5 * HIDDEN];
+    let mut group = criterion.benchmark_group(format!("gates/f32/{ROWS}x{HIDDEN}/activations"));
+    group.throughput(Throughput::Elements((ROWS * HIDDEN) as u64));
+    group.bench_function("rten_vecmath", |bencher| bencher.iter(|| rten(black_box(&mut values))));
+    group.finish();
     bench::<f64>(criterion);
+    for level in Level::available() {
+        let [fused, activations] =
+            compare(|| level.run(black_box(&mut rows).op()), || rten(black_box(&mut values)));
+        let ratio = fused.as_secs_f64() / activations.as_secs_f64();
+        println!("f32 fused gates at {level} / activations of rten-vecmath: {ratio:.3}");
+    }
 }
 
 criterion_group!(benches, gates);

@@ -9,6 +9,7 @@ use core::ops::{Add, Div, Mul, Neg, Sub};
 use crate::real::Real;
 
 pub mod portable;
+pub mod several;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
@@ -47,14 +48,10 @@ pub trait Lanes:
     fn sqrt(self) -> Self;
     /// The smaller of the two; `self` where `self` is NaN.
     #[must_use]
-    fn min_keep_nan(self, bound: Self) -> Self {
-        bound.less_select(self, bound, self)
-    }
+    fn min_keep_nan(self, bound: Self) -> Self;
     /// The larger of the two; `self` where `self` is NaN.
     #[must_use]
-    fn max_keep_nan(self, bound: Self) -> Self {
-        self.less_select(bound, bound, self)
-    }
+    fn max_keep_nan(self, bound: Self) -> Self;
     /// Magnitude of `self`, sign bit of `sign`.
     #[must_use]
     fn copy_sign(self, sign: Self) -> Self;
@@ -64,9 +61,19 @@ pub trait Lanes:
     /// Zero where the magnitude is below `bound`, else `self`; NaN stays.
     #[must_use]
     fn zero_below(self, bound: Self) -> Self;
-    /// `2^self` for integral values whose result is a normal number (`f32`: -126..=127, `f64`: -1022..=1023).
+    /// `yes` where the sign bit of `self` is set (-0 and such NaNs too), else `no`.
     #[must_use]
-    fn exp2_integral(self) -> Self;
+    fn negative_select(self, yes: Self, no: Self) -> Self;
+    /// `self`, its sign turned where the sign bit of `sign` is set.
+    #[must_use]
+    fn turn_sign(self, sign: Self) -> Self;
+    /// `self` with only the upper half of its significant bits (`f32`: 12, `f64`: 26), towards zero.
+    #[must_use]
+    fn high_half(self) -> Self;
+    /// `2^n` for `self = rounder + bias + n` ([`Coefficients`](crate::activation::Coefficients)), a normal number
+    /// (`f32`: -126..=127, `f64`: -1022..=1023): the low bits of `self` are those of its exponent.
+    #[must_use]
+    fn exp2_of_low_bits(self) -> Self;
 
     /// Loads at most [`Lanes::WIDTH`] elements; missing lanes are zero.
     #[inline(always)]

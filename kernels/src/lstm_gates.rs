@@ -19,6 +19,7 @@ use core::ops::Range;
 
 use crate::activation::{sigmoid, sigmoid_slope, tanh, tanh_slope};
 use crate::lanes::Lanes;
+use crate::lanes::several::{SIDE, Several};
 use crate::level::Kernel;
 use crate::real::Real;
 
@@ -52,7 +53,8 @@ pub enum OutputNonlinearity {
 ///
 /// [`Level::run`](crate::Level::run) panics if a slice does not have the length its shape says.
 ///
-/// Cost: 5 activations and about 20 FLOPs per unit; reads 5, writes 8 elements per unit.
+/// Cost: 5 activations and about 20 FLOPs per unit; reads 7, writes 9 elements per unit (c and o
+/// wait in their slices between the two loops of a row).
 ///
 /// ```
 /// use eligibility_kernels::{Level, lstm_gates::{LstmGates, OutputNonlinearity}};
@@ -147,13 +149,12 @@ fn forward<V: Lanes, const TANH: bool>(token: V::Token, op: LstmGates<'_, V::Ele
             continue;
         }
         let mut row = Row { hidden, z, cell, out, influence, forget, slope };
-        let body = hidden - hidden % V::WIDTH;
-        for start in (0..body).step_by(V::WIDTH) {
-            row.step::<V, TANH, true>(token, start..start + V::WIDTH);
-        }
-        // Apart from the loop: the copies of a part of a vector would evict the constants from their registers.
-        if body < hidden {
-            row.step::<V, TANH, false>(token, body..hidden);
+        let done = row.steps::<Several<V, SIDE>, TANH>(token, 0);
+        let done = row.steps::<V, TANH>(token, done);
+        // Apart from the loops: the copies of a part of a vector would evict the constants from their registers.
+        if done < hidden {
+            row.cell::<V, false>(token, done..hidden);
+            row.hidden::<V, TANH, false>(token, done..hidden);
         }
     }
 }
@@ -170,63 +171,65 @@ struct Row<'a, T> {
 }
 
 impl<T: Real> Row<'_, T> {
-    /// The units `lanes`: a whole vector if `FULL`.
+    /// The units from `start` on, as many as fill whole vectors; where it ended.
+    ///
+    /// Two loops: in one, the chain from the gates over the cell to its tanh would be longer than the CPU looks ahead.
     #[inline(always)]
-    fn step<V: Lanes<Element = T>, const TANH: bool, const FULL: bool>(
+    fn steps<V: Lanes<Element = T>, const TANH: bool>(&mut self, token: V::Token, start: usize) -> usize {
+        let end = self.hidden - (self.hidden - start) % V::WIDTH;
+        for unit in (start..end).step_by(V::WIDTH) {
+            self.cell::<V, true>(token, unit..unit + V::WIDTH);
+        }
+        for unit in (start..end).step_by(V::WIDTH) {
+            self.hidden::<V, TANH, true>(token, unit..unit + V::WIDTH);
+        }
+        end
+    }
+
+    /// The gates and the cell of the units `lanes`, a whole vector if `FULL`; o waits in `out` for [`Row::hidden`].
+    ///
+    /// Loads and stores spelled out: a closure over vectors may be compiled without the level's instructions.
+    #[inline(always)]
+    fn cell<V: Lanes<Element = T>, const FULL: bool>(&mut self, token: V::Token, lanes: Range<usize>) {
+        let gate = |gate: usize| gate * self.hidden + lanes.start..gate * self.hidden + lanes.end;
+        let [at_i, at_f, at_g, at_o] = [gate(0), gate(1), gate(2), gate(3)];
+        // (1)
+        let i = sigmoid(token, V::load_part::<FULL>(token, &self.z[at_i.clone()]));
+        let f = sigmoid(token, V::load_part::<FULL>(token, &self.z[at_f.clone()]));
+        let g = tanh(token, V::load_part::<FULL>(token, &self.z[at_g.clone()]));
+        let o = sigmoid(token, V::load_part::<FULL>(token, &self.z[at_o]));
+        let ig = i * g;
+        // (2)
+        let cell_prev = V::load_part::<FULL>(token, &self.cell[lanes.clone()]);
+        f.mul_add(cell_prev, ig).store_part::<FULL>(&mut self.cell[lanes.clone()]);
+        o.store_part::<FULL>(&mut self.out[lanes.clone()]);
+        // (3)
+        // Fused, i g - (i g) i has no cancellation that matters: the second product is exact.
+        let s_i = if V::FUSED { (-ig).mul_add(i, ig) } else { g * sigmoid_slope(token, i) };
+        s_i.store_part::<FULL>(&mut self.influence[at_i]);
+        (cell_prev * sigmoid_slope(token, f)).store_part::<FULL>(&mut self.influence[at_f]);
+        (i * tanh_slope(token, g)).store_part::<FULL>(&mut self.influence[at_g]);
+        // (4)
+        f.store_part::<FULL>(&mut self.forget[lanes]);
+    }
+
+    /// The rest of the units `lanes`, after [`Row::cell`].
+    #[inline(always)]
+    fn hidden<V: Lanes<Element = T>, const TANH: bool, const FULL: bool>(
         &mut self,
         token: V::Token,
         lanes: Range<usize>,
     ) {
-        let load = |source: &[T]| V::load_part::<FULL>(token, source);
-        let store = |v: V, target: &mut [T]| v.store_part::<FULL>(target);
-        let gate = |gate: usize| gate * self.hidden + lanes.start..gate * self.hidden + lanes.end;
-        // Spelled out: a closure handed to the standard library may be compiled without the level's instructions.
-        let z =
-            [load(&self.z[gate(0)]), load(&self.z[gate(1)]), load(&self.z[gate(2)]), load(&self.z[gate(3)])];
-        let unit = unit::<V, TANH>(token, z, load(&self.cell[lanes.clone()]));
-        store(unit.influence[0], &mut self.influence[gate(0)]);
-        store(unit.influence[1], &mut self.influence[gate(1)]);
-        store(unit.influence[2], &mut self.influence[gate(2)]);
-        store(unit.influence[3], &mut self.influence[gate(3)]);
-        store(unit.dhidden_dcell, &mut self.slope[lanes.clone()]);
-        store(unit.forget_gate, &mut self.forget[lanes.clone()]);
-        store(unit.cell, &mut self.cell[lanes.clone()]);
-        store(unit.hidden, &mut self.out[lanes]);
-    }
-}
-
-/// What one vector of units gives.
-struct Unit<V> {
-    cell: V,
-    hidden: V,
-    influence: [V; GATES],
-    forget_gate: V,
-    dhidden_dcell: V,
-}
-
-/// Equations (1) to (4) for one vector of units.
-#[inline(always)]
-fn unit<V: Lanes, const TANH: bool>(token: V::Token, z: [V; GATES], cell_prev: V) -> Unit<V> {
-    // (1)
-    let i = sigmoid(token, z[0]);
-    let f = sigmoid(token, z[1]);
-    let g = tanh(token, z[2]);
-    let o = sigmoid(token, z[3]);
-    // (2)
-    let c = f.mul_add(cell_prev, i * g);
-    let phi = if TANH { tanh(token, c) } else { c };
-    Unit {
-        cell: c,
-        hidden: o * phi,
+        let at_o = (GATES - 1) * self.hidden + lanes.start..(GATES - 1) * self.hidden + lanes.end;
+        let c = V::load_part::<FULL>(token, &self.cell[lanes.clone()]);
+        let o = V::load_part::<FULL>(token, &self.out[lanes.clone()]);
+        // (2)
+        let phi = if TANH { tanh(token, c) } else { c };
+        (o * phi).store_part::<FULL>(&mut self.out[lanes.clone()]);
         // (3)
-        influence: [
-            g * sigmoid_slope(token, i),
-            cell_prev * sigmoid_slope(token, f),
-            i * tanh_slope(token, g),
-            phi * sigmoid_slope(token, o),
-        ],
+        (phi * sigmoid_slope(token, o)).store_part::<FULL>(&mut self.influence[at_o]);
         // (4)
-        forget_gate: f,
-        dhidden_dcell: if TANH { o * tanh_slope(token, phi) } else { o },
+        let slope = if TANH { o * tanh_slope(token, phi) } else { o };
+        slope.store_part::<FULL>(&mut self.slope[lanes]);
     }
 }

@@ -20,7 +20,7 @@ pub type F32 = f32x4;
 pub type F64 = f64x2;
 
 macro_rules! portable {
-    ($vector:ty, $integer:ty, $element:ty, $width:literal, $magic:literal, $shift:literal) => {
+    ($vector:ty, $integer:ty, $element:ty, $width:literal, $shift:literal) => {
         impl Lanes for $vector {
             type Element = $element;
             type Token = ();
@@ -67,16 +67,39 @@ macro_rules! portable {
                 small.bitselect(<$vector>::splat(0.0), self)
             }
             #[inline(always)]
-            fn exp2_integral(self) -> Self {
-                // Adding 1.5 * 2^(mantissa bits) + bias leaves `self + bias` in the low bits.
-                let biased: $integer = cast(self + <$vector>::splat($magic));
-                cast(biased << $shift)
+            fn min_keep_nan(self, bound: Self) -> Self {
+                // SSE gives its second operand where either is NaN, the others `self` where the comparison fails.
+                if cfg!(target_feature = "sse2") { bound.fast_min(self) } else { self.fast_min(bound) }
+            }
+            #[inline(always)]
+            fn max_keep_nan(self, bound: Self) -> Self {
+                if cfg!(target_feature = "sse2") { bound.fast_max(self) } else { self.fast_max(bound) }
+            }
+            #[inline(always)]
+            fn negative_select(self, yes: Self, no: Self) -> Self {
+                let bits: $integer = cast(self);
+                let mask: $vector = cast(bits.simd_lt(<$integer>::splat(0)));
+                mask.bitselect(yes, no)
+            }
+            #[inline(always)]
+            fn turn_sign(self, sign: Self) -> Self {
+                self ^ (sign & <$vector>::splat(-0.0))
+            }
+            #[inline(always)]
+            fn high_half(self) -> Self {
+                let mask: $vector = cast(<$integer>::splat(!0 << (($shift + 2) / 2)));
+                self & mask
+            }
+            #[inline(always)]
+            fn exp2_of_low_bits(self) -> Self {
+                let bits: $integer = cast(self);
+                cast(bits << $shift)
             }
         }
     };
 }
 
-portable!(f32x4, i32x4, f32, 4, 12_583_039.0, 23);
-portable!(f32x8, i32x8, f32, 8, 12_583_039.0, 23);
-portable!(f64x2, i64x2, f64, 2, 6_755_399_441_056_767.0, 52);
-portable!(f64x4, i64x4, f64, 4, 6_755_399_441_056_767.0, 52);
+portable!(f32x4, i32x4, f32, 4, 23);
+portable!(f32x8, i32x8, f32, 8, 23);
+portable!(f64x2, i64x2, f64, 2, 52);
+portable!(f64x4, i64x4, f64, 4, 52);

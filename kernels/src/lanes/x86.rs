@@ -2,12 +2,14 @@
 //! proof that the CPU has the instructions.
 
 use fearless_simd::x86::{Avx2, Avx512};
-use fearless_simd::{Bytes, Select, SimdBase, SimdFloat, SimdMask, f32x8, f32x16, f64x4, f64x8};
+use fearless_simd::{
+    Bytes, Select, SimdBase, SimdFloat, SimdMask, f32x8, f32x16, f64x4, f64x8, i32x8, i32x16, i64x4, i64x8,
+};
 
 use super::Lanes;
 
 macro_rules! selected {
-    ($vector:ty, $token:ty, $element:ty, $width:literal, $magic:literal, $shift:literal) => {
+    ($vector:ty, $token:ty, $element:ty, $width:literal, $zero:literal, $integer:ty, $shift:literal) => {
         impl Lanes for $vector {
             type Element = $element;
             type Token = $token;
@@ -54,15 +56,36 @@ macro_rules! selected {
                 Self::from_bits(self.to_bits() & large)
             }
             #[inline(always)]
-            fn exp2_integral(self) -> Self {
-                // Adding 1.5 * 2^(mantissa bits) + bias leaves `self + bias` in the low bits.
-                Self::from_bits((self + $magic).to_bits() << $shift)
+            fn min_keep_nan(self, bound: Self) -> Self {
+                // The instruction gives its second operand where either is NaN.
+                SimdBase::min(bound, self)
+            }
+            #[inline(always)]
+            fn max_keep_nan(self, bound: Self) -> Self {
+                SimdBase::max(bound, self)
+            }
+            #[inline(always)]
+            fn negative_select(self, yes: Self, no: Self) -> Self {
+                let bits: $integer = self.bitcast();
+                bits.simd_lt(0).select(yes, no)
+            }
+            #[inline(always)]
+            fn turn_sign(self, sign: Self) -> Self {
+                Self::from_bits(self.to_bits() ^ (sign.to_bits() & (-$zero).to_bits()))
+            }
+            #[inline(always)]
+            fn high_half(self) -> Self {
+                Self::from_bits(self.to_bits() & (!0 << (($shift + 2) / 2)))
+            }
+            #[inline(always)]
+            fn exp2_of_low_bits(self) -> Self {
+                Self::from_bits(self.to_bits() << $shift)
             }
         }
     };
 }
 
-selected!(f32x8<Avx2>, Avx2, f32, 8, 12_583_039.0, 23);
-selected!(f64x4<Avx2>, Avx2, f64, 4, 6_755_399_441_056_767.0, 52);
-selected!(f32x16<Avx512>, Avx512, f32, 16, 12_583_039.0, 23);
-selected!(f64x8<Avx512>, Avx512, f64, 8, 6_755_399_441_056_767.0, 52);
+selected!(f32x8<Avx2>, Avx2, f32, 8, 0.0_f32, i32x8<Avx2>, 23);
+selected!(f64x4<Avx2>, Avx2, f64, 4, 0.0_f64, i64x4<Avx2>, 52);
+selected!(f32x16<Avx512>, Avx512, f32, 16, 0.0_f32, i32x16<Avx512>, 23);
+selected!(f64x8<Avx512>, Avx512, f64, 8, 0.0_f64, i64x8<Avx512>, 52);
