@@ -21,8 +21,8 @@
 //! | module | equation |
 //! |---|---|
 //! | [`activation`] | exp, sigmoid, tanh, at most 1.5 ULP |
+//! | [`affine`] | `y = b + W x`, W packed in panels |
 //! | [`lstm_gates`] | preactivations to c_t, h_t and dc_t/dz, dh_t/dz, dh_t/dc_t; and the step back |
-//! | [`mat_vec`] | `y <- y + W x`, W in panels |
 //! | [`trace`] | `E <- A E + u z^T`, `G += l E`; step by step or many steps in one pass |
 //! | [`update`] | Sgd, `RMSProp`, Adam; also fused with the trace, for learning at every step |
 //! | `reference` | the scalar twin of each, the oracle (feature `std`) |
@@ -45,15 +45,17 @@
 #![cfg_attr(not(feature = "std"), no_std)]
 
 pub mod activation;
+pub mod affine;
 pub mod lanes;
 pub mod level;
 pub mod lstm_gates;
-pub mod mat_vec;
 pub mod real;
 #[cfg(feature = "std")]
 pub mod reference;
+pub mod strided;
 pub mod trace;
 pub mod update;
 
 pub use level::{Kernel, LEVEL_VARIABLE, Level, LevelError};
 pub use real::Real;
+pub use strided::Strided;

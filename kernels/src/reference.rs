@@ -4,8 +4,8 @@
 //! specification: where a kernel and its twin differ by more than the kernel's stated accuracy, the kernel is wrong.
 
 use crate::activation::{Exp, Sigmoid, Tanh};
+use crate::affine::{Affine, Start};
 use crate::lstm_gates::{GATES, LstmGates, LstmGatesBackward, OutputNonlinearity};
-use crate::mat_vec::MatVec;
 use crate::real::Real;
 use crate::trace::{
     TraceBlock, TraceBlockContract, TraceContract, TraceFactors, TraceStep, TraceStepContract,
@@ -154,16 +154,23 @@ pub fn trace_block_contract<T: Real>(op: TraceBlockContract<'_, T>) {
     trace_block(op.block);
 }
 
-/// Twin of [`MatVec`].
-pub fn mat_vec<T: Real>(op: MatVec<'_, T>) {
-    let (rows, columns) = op.sizes();
-    for row in 0..rows {
+/// Twin of [`Affine`].
+pub fn affine<T: Real>(op: Affine<'_, T>) {
+    let outputs = op.outputs();
+    for (index, y) in op.output.iter_mut().enumerate() {
+        let (batch_row, row) = (index / outputs, index % outputs);
         let panel = row / op.panel * op.panel;
-        let width = op.panel.min(rows - panel);
-        let weights = &op.panels[panel * columns..];
-        let terms = (0..columns)
-            .map(|column| weights[column * width + row - panel].to_f64() * op.input[column].to_f64());
-        op.output[row] = T::from_f64(op.output[row].to_f64() + terms.sum::<f64>());
+        let (weights, width) = (&op.panels[panel * op.columns..], op.panel.min(outputs - panel));
+        let start = match op.start {
+            Start::Output => *y,
+            Start::Each(start) => start[row],
+        };
+        let x = op.input.at(batch_row, 0..op.columns);
+        let terms = x
+            .iter()
+            .enumerate()
+            .map(|(column, x)| weights[column * width + row - panel].to_f64() * x.to_f64());
+        *y = T::from_f64(start.to_f64() + terms.sum::<f64>());
     }
 }
 

@@ -17,7 +17,7 @@ use crate::real::Real;
 mod block;
 mod sweep;
 
-pub use block::{Steps, TraceBlock, TraceBlockContract, TraceFactors};
+pub use block::{TraceBlock, TraceBlockContract, TraceFactors};
 
 /// One streaming step of the traces, equation (1), for a batch of rows.
 ///

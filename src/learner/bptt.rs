@@ -6,7 +6,7 @@ use eligibility_kernels::Level;
 
 use crate::affine::Scalar;
 use crate::error::{Error, check_nonempty};
-use crate::learner::packed::{Affine, Packed};
+use crate::learner::packed::{Packed, Weights};
 use crate::learner::shards::{Shards, rows_of_a_shard};
 use crate::learner::window::{Pass, Through, Window};
 use crate::learner::{Learner, check_call, check_steps};
@@ -84,10 +84,10 @@ impl<T: Scalar> Learner<T> for Bptt<T> {
         check_steps(max_steps, sequences)?;
         let parameters = network.parameters();
         packed.refresh(shape, parameters);
-        let affine = Affine::Packed(packed);
+        let weights = Weights::Packed(packed);
         let work = batch * sequences.steps() * shape.layout.len();
         Ok(shards.run(work, gradient, |window, rows, gradient| {
-            window.run(Pass { level, parameters, affine, sequences, rows }, Through::Everything, gradient)
+            window.run(Pass { level, parameters, weights, sequences, rows }, Through::Everything, gradient)
         }))
     }
 }

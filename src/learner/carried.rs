@@ -8,9 +8,9 @@
 //! K steps of the recursion in one pass over the trace (`eligibility_kernels::trace`), and in the same pass what the
 //! window's learning signals do with the trace carried into it.
 
-use eligibility_kernels::Level;
 use eligibility_kernels::lstm_gates::GATES;
-use eligibility_kernels::trace::{Steps, TraceBlock, TraceBlockContract, TraceContract, TraceFactors};
+use eligibility_kernels::trace::{TraceBlock, TraceBlockContract, TraceContract, TraceFactors};
+use eligibility_kernels::{Level, Strided};
 
 use crate::affine::Scalar;
 use crate::buffer::Buffer;
@@ -54,8 +54,8 @@ impl<T: Scalar> Carried<T> {
         level.run(TraceFactors {
             steps,
             units: hidden,
-            decay: Steps { data: &factors.forget_gate[row * hidden..], stride: self.rows * hidden },
-            influence: Steps {
+            decay: Strided { data: &factors.forget_gate[row * hidden..], stride: self.rows * hidden },
+            influence: Strided {
                 data: &factors.influence[row * GATES * hidden..],
                 stride: self.rows * GATES * hidden,
             },
@@ -85,7 +85,7 @@ impl<T: Scalar> Carried<T> {
         let step = TraceBlock {
             steps,
             columns: block.columns(),
-            presynaptic: Steps {
+            presynaptic: Strided {
                 data: &factors.presynaptic[row * block.stride()..],
                 stride: self.rows * block.stride(),
             },

@@ -12,7 +12,7 @@ use eligibility_kernels::Level;
 use crate::affine::Scalar;
 use crate::error::{Error, check_nonempty};
 use crate::feedback::Feedback;
-use crate::learner::packed::{Affine, Packed};
+use crate::learner::packed::{Packed, Weights};
 use crate::learner::shards::{Shards, rows_of_a_shard};
 use crate::learner::traces::TraceRows;
 use crate::learner::window::{Pass, Through, Window};
@@ -176,14 +176,14 @@ impl<T: Scalar> Learner<T> for Eprop<T> {
         }
         let parameters = network.parameters();
         packed.refresh(shape, parameters);
-        let affine = Affine::Packed(packed);
+        let weights = Weights::Packed(packed);
         let work = batch * sequences.steps() * shape.layout.len();
         Ok(match engine {
             Engine::Streaming(shards) => shards.run(work, gradient, |traces, rows, gradient| {
-                stream(traces, Pass { level, parameters, affine, sequences, rows }, feedback, gradient)
+                stream(traces, Pass { level, parameters, weights, sequences, rows }, feedback, gradient)
             }),
             Engine::Windows(shards) => shards.run(work, gradient, |window, rows, gradient| {
-                let pass = Pass { level, parameters, affine, sequences, rows };
+                let pass = Pass { level, parameters, weights, sequences, rows };
                 window.run(pass, Through::Cell(feedback), gradient)
             }),
         })
@@ -197,13 +197,13 @@ fn stream<T: Scalar>(
     feedback: &Feedback<T>,
     gradient: &mut [T],
 ) -> Score {
-    let Pass { level, parameters, affine, sequences, rows } = pass;
+    let Pass { level, parameters, weights, sequences, rows } = pass;
     traces.clear_traces();
     traces.forward.start(sequences, rows);
     let mut score = Score::default();
     for step in 0..sequences.steps() {
         traces.settle(level);
-        traces.advance(level, affine, sequences, rows, step);
+        traces.advance(level, weights, sequences, rows, step);
         if sequences.every_step() {
             let hidden = &traces.forward.state.hidden;
             traces.output.score_steps(parameters, hidden, sequences, rows, step, &mut score);

@@ -6,7 +6,7 @@ use crate::affine::Scalar;
 use crate::error::{Error, check_nonempty};
 use crate::learner::forward::{Factors, Forward};
 use crate::learner::output::Outputs;
-use crate::learner::packed::{Affine, Packed};
+use crate::learner::packed::{Packed, Weights};
 use crate::learner::shards::{Shards, rows_of_a_shard};
 use crate::network::{Network, Shape};
 use crate::readout::Score;
@@ -79,14 +79,14 @@ impl<T: Scalar> Evaluator<T> {
         let Self { ref shape, batch, level, ref mut packed, ref mut shards } = *self;
         let parameters = network.parameters();
         packed.refresh(shape, parameters);
-        let affine = Affine::Packed(packed);
+        let weights = Weights::Packed(packed);
         let work = batch * sequences.steps() * shape.layout.len();
         Ok(shards.run(work, &mut [], |Scoring { forward, output, factors }, rows, _| {
             let mut score = Score::default();
             forward.start(sequences, rows);
             for step in 0..sequences.steps() {
                 forward.activate(sequences, rows, step);
-                forward.advance(level, affine, sequences, rows, step, &mut factors.at(0));
+                forward.advance(level, weights, sequences, rows, step, &mut factors.at(0));
                 if sequences.every_step() {
                     let hidden = &forward.state.hidden;
                     output.score_steps(parameters, hidden, sequences, rows, step, &mut score);

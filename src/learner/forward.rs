@@ -9,14 +9,13 @@
 //! A reset is `h_{t-1} = c_{t-1} = 0` in (1) and (3) and dc_t/dc_{t-1} = 0 in the factors: with that, traces and tapes
 //! need no other word about it.
 
-use eligibility_kernels::Level;
 use eligibility_kernels::lstm_gates::{GATES, LstmGates};
-use eligibility_kernels::mat_vec::MatVec;
+use eligibility_kernels::{Level, Strided};
 
-use crate::affine::{Beta, Rect, Scalar, reserve_workspace, times, times_transposed};
+use crate::affine::{Beta, Rect, Scalar, reserve_workspace, times_transposed};
 use crate::buffer::Buffer;
 use crate::error::{Error, checked_product};
-use crate::learner::packed::{Affine, Packed};
+use crate::learner::packed::Weights;
 use crate::lstm::LstmState;
 use crate::network::Shape;
 use crate::sequences::{Rows, Sequences};
@@ -155,28 +154,31 @@ impl<T: Scalar> Forward<T> {
     pub(crate) fn advance(
         &mut self,
         level: Level,
-        affine: Affine<'_, T>,
+        weights: Weights<'_, T>,
         sequences: &Sequences<'_, T>,
         rows: Rows,
         step: usize,
         factors: &mut StepFactors<'_, T>,
     ) {
         let ahead = step % self.ahead;
-        if let (Affine::Packed(Packed::Panels(panels)), 0) = (affine, ahead) {
+        if let Weights::Packed(packed) = weights
+            && packed.projects_ahead()
+            && ahead == 0
+        {
             let steps = self.ahead.min(sequences.steps() - step);
-            panels.project(sequences.inputs_of_one_row(step, steps), &mut self.preactivation);
+            packed.project(sequences.inputs_of_one_row(step, steps), &mut self.preactivation);
         }
         let (input, is_first) = (sequences.input(step, rows), sequences.is_first(step, rows));
-        self.step(level, affine, ahead, input, is_first, factors);
+        self.step(level, weights, ahead, input, is_first, factors);
     }
 
     /// One step of the active rows; the others keep their state and factors.
     ///
-    /// `input` is `[rows, input]`, `is_first` is `[rows]`. For panels, the projected input is `ahead` steps ahead.
+    /// `input` is `[rows, input]`, `is_first` is `[rows]`. What was projected for this step lies `ahead` steps ahead.
     pub(crate) fn step(
         &mut self,
         level: Level,
-        affine: Affine<'_, T>,
+        weights: Weights<'_, T>,
         ahead: usize,
         input: &[T],
         is_first: Option<&[bool]>,
@@ -202,22 +204,19 @@ impl<T: Scalar> Forward<T> {
         // (2)
         let per_step = rows * GATES * hidden;
         let z = &mut self.preactivation[ahead * per_step..(ahead + 1) * per_step];
-        let presynaptic = Rect::padded(&*factors.presynaptic, rows, block.columns(), block.stride());
-        let target = Rect::dense(&mut *z, rows, GATES * hidden);
-        match affine {
-            Affine::InPlace(parameters) => {
+        match weights {
+            Weights::InPlace(parameters) => {
+                let presynaptic = Rect::padded(&*factors.presynaptic, rows, block.columns(), block.stride());
+                let target = Rect::dense(&mut *z, rows, GATES * hidden);
                 times_transposed(target, Beta::Replace, presynaptic, block.matrix(parameters));
             }
-            Affine::Packed(Packed::Columns(weights)) => {
-                let weights = Rect::dense(&weights[..], block.columns(), GATES * hidden);
-                times(target, Beta::Replace, presynaptic, weights);
+            Weights::Packed(packed) if packed.projects_ahead() => {
+                packed.map(level, rows, Strided { data: hidden_state, stride: hidden }, z);
             }
-            Affine::Packed(Packed::Panels(panels)) => level.run(MatVec {
-                panel: panels.panel,
-                panels: &panels.recurrent,
-                input: hidden_state,
-                output: z,
-            }),
+            Weights::Packed(packed) => {
+                let input = Strided { data: &*factors.presynaptic, stride: block.stride() };
+                packed.map(level, rows, input, z);
+            }
         }
         // (3)
         level.run(LstmGates {

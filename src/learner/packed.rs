@@ -1,25 +1,25 @@
 //! The weights of the affine map, copied once a gradient into the order in which it reads them fastest.
 //!
 //! ```text
-//! (1) z_t = W [x_t; h_{t-1}; 1]                                   many rows: one matrix product a step
+//! (1) z_t = W [x_t; h_{t-1}] + b                                  several rows: all of it, step by step
 //! (2) z_t = (W_x x_t + b) + U h_{t-1}                             one row: the bracket for many steps at once
 //! ```
 //!
-//! (1) wants W by columns: `faer` then reaches 80 GFLOP/s at 16 rows where row-major weights give it 67. (2) is bound by
-//! reading U from L2, which panels do at full rate (`eligibility_kernels::mat_vec`). Whoever changes weights at every
-//! step reads them where they lie instead.
+//! Panels: `eligibility_kernels::affine`. With several rows the map is bound by arithmetic, and inputs projected ahead
+//! would only take room in the caches; with one it is bound by reading weights, and (2) reads W_x once for many steps.
+//! Whoever changes weights at every step reads them where they lie instead.
 
-use eligibility_kernels::Level;
-use eligibility_kernels::mat_vec::panel_rows;
+use eligibility_kernels::affine::{Affine, Start, panel_rows};
+use eligibility_kernels::{Level, Strided};
 
 use crate::affine::{Beta, Rect, Scalar, times};
 use crate::buffer::Buffer;
 use crate::network::Shape;
 
-/// The affine map of a step.
+/// The weights of a step's affine map.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Affine<'a, T: Scalar> {
-    /// The weights where they lie.
+pub(crate) enum Weights<'a, T: Scalar> {
+    /// Where they lie.
     InPlace(&'a [T]),
     /// A copy of them.
     Packed(&'a Packed<T>),
@@ -27,65 +27,52 @@ pub(crate) enum Affine<'a, T: Scalar> {
 
 /// A copy of the weights.
 #[derive(Clone, Debug)]
-pub(crate) enum Packed<T: Scalar> {
-    /// For (1): `[columns, 4 * hidden]`.
-    Columns(Buffer<T>),
-    /// For (2).
-    Panels(Panels<T>),
-}
-
-/// The weights of one row's map.
-#[derive(Clone, Debug)]
-pub(crate) struct Panels<T: Scalar> {
+pub(crate) struct Packed<T: Scalar> {
+    /// Columns of the panels: inputs and units, or units alone where inputs are projected ahead.
+    columns: usize,
     /// Rows of a panel.
-    pub(crate) panel: usize,
-    /// `[panels, hidden, panel]`: U.
-    pub(crate) recurrent: Buffer<T>,
-    /// `[input, 4 * hidden]`: W_x by columns.
+    panel: usize,
+    /// `[panels, columns, panel]`
+    panels: Buffer<T>,
+    /// `[input, 4 * hidden]`: W_x by columns; empty unless inputs are projected ahead.
     input: Buffer<T>,
     /// `[4 * hidden]`
     bias: Buffer<T>,
 }
 
 impl<T: Scalar> Packed<T> {
-    /// For batches that are processed `slots` rows at a time.
-    pub(crate) fn zeros(shape: &Shape, slots: usize, level: Level) -> Self {
-        let block = shape.layout.lstm();
-        if slots > 1 {
-            return Self::Columns(Buffer::zeros(block.columns() * block.rows()));
-        }
+    /// For batches that are processed `rows` rows at a time.
+    pub(crate) fn zeros(shape: &Shape, rows: usize, level: Level) -> Self {
+        let outputs = shape.layout.lstm().rows();
         let (input, hidden) = (shape.lstm.input(), shape.lstm.hidden());
-        Self::Panels(Panels {
-            panel: panel_rows::<T>(level),
-            recurrent: Buffer::zeros(block.rows() * hidden),
-            input: Buffer::zeros(block.rows() * input),
-            bias: Buffer::zeros(block.rows()),
-        })
+        let (columns, ahead) = if rows == 1 { (hidden, input) } else { (input + hidden, 0) };
+        Self {
+            columns,
+            panel: panel_rows::<T>(level, rows),
+            panels: Buffer::zeros(outputs * columns),
+            input: Buffer::zeros(outputs * ahead),
+            bias: Buffer::zeros(outputs),
+        }
     }
 
     /// Copies the weights anew.
     pub(crate) fn refresh(&mut self, shape: &Shape, parameters: &[T]) {
         let block = shape.layout.lstm();
         let weights = block.matrix(parameters);
-        let (input, bias) = (shape.lstm.input(), block.columns() - 1);
-        match self {
-            Self::Columns(columns) => transpose(weights, columns, block.rows()),
-            Self::Panels(panels) => {
-                let recurrent =
-                    Rect { data: &weights.data[input..], columns: shape.lstm.hidden(), ..weights };
-                transpose(recurrent, &mut panels.recurrent, panels.panel);
-                transpose(Rect { columns: input, ..weights }, &mut panels.input, block.rows());
-                transpose(
-                    Rect { data: &weights.data[bias..], columns: 1, ..weights },
-                    &mut panels.bias,
-                    block.rows(),
-                );
-            }
+        let part = |first: usize, columns: usize| Rect { data: &weights.data[first..], columns, ..weights };
+        let bias = block.columns() - 1;
+        transpose(part(bias - self.columns, self.columns), &mut self.panels, self.panel);
+        transpose(part(bias, 1), &mut self.bias, block.rows());
+        if self.projects_ahead() {
+            transpose(part(0, shape.lstm.input()), &mut self.input, block.rows());
         }
     }
-}
 
-impl<T: Scalar> Panels<T> {
+    /// Whether (2) is used.
+    pub(crate) fn projects_ahead(&self) -> bool {
+        !self.input.is_empty()
+    }
+
     /// The bracket of (2) for as many steps as `inputs` `[steps, input]` has, into `z` `[steps, 4 * hidden]`.
     pub(crate) fn project(&self, inputs: &[T], z: &mut [T]) {
         let (rows, columns) = (self.bias.len(), self.input.len() / self.bias.len());
@@ -96,6 +83,15 @@ impl<T: Scalar> Panels<T> {
         let inputs = Rect::dense(inputs, steps, columns);
         let weights = Rect::dense(&self.input[..], columns, rows);
         times(Rect::dense(&mut z[..steps * rows], steps, rows), Beta::Add, inputs, weights);
+    }
+
+    /// (1), or the rest of (2) added to the bracket in `z` `[rows, 4 * hidden]`. A row of `input` begins with
+    /// `[x_t; h_{t-1}]`, or with `h_{t-1}` for (2).
+    pub(crate) fn map(&self, level: Level, rows: usize, input: Strided<'_, T>, z: &mut [T]) {
+        let start = if self.projects_ahead() { Start::Output } else { Start::Each(&self.bias) };
+        let Self { columns, panel, panels, .. } = self;
+        let (columns, panel) = (*columns, *panel);
+        level.run(Affine { rows, columns, panel, panels, start, input, output: z });
     }
 }
 

@@ -19,7 +19,7 @@ use crate::feedback::Feedback;
 use crate::layout::Gate;
 use crate::learner::forward::{Factors, Forward};
 use crate::learner::output::Outputs;
-use crate::learner::packed::Affine;
+use crate::learner::packed::Weights;
 use crate::network::Shape;
 use crate::online::{OnlineGradient, OnlineGradients};
 use crate::sequences::{Rows, Sequences};
@@ -73,7 +73,7 @@ impl<T: Scalar> TraceRows<T> {
     /// One forward step, after [`TraceRows::settle`]. The traces follow when they are next needed.
     pub(crate) fn step(&mut self, level: Level, parameters: &[T], input: &[T], is_first: Option<&[bool]>) {
         self.forget(is_first);
-        self.forward.step(level, Affine::InPlace(parameters), 0, input, is_first, &mut self.factors.at(0));
+        self.forward.step(level, Weights::InPlace(parameters), 0, input, is_first, &mut self.factors.at(0));
         self.pending = true;
     }
 
@@ -81,14 +81,14 @@ impl<T: Scalar> TraceRows<T> {
     pub(crate) fn advance(
         &mut self,
         level: Level,
-        affine: Affine<'_, T>,
+        weights: Weights<'_, T>,
         sequences: &Sequences<'_, T>,
         rows: Rows,
         step: usize,
     ) {
         self.forward.activate(sequences, rows, step);
         self.forget(sequences.is_first(step, rows));
-        self.forward.advance(level, affine, sequences, rows, step, &mut self.factors.at(0));
+        self.forward.advance(level, weights, sequences, rows, step, &mut self.factors.at(0));
         self.pending = true;
     }
 

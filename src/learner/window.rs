@@ -26,7 +26,7 @@ use crate::feedback::Feedback;
 use crate::learner::carried::Carried;
 use crate::learner::forward::{Factors, Forward};
 use crate::learner::output::Outputs;
-use crate::learner::packed::Affine;
+use crate::learner::packed::Weights;
 use crate::network::Shape;
 use crate::readout::{Score, weights};
 use crate::sequences::{Rows, Sequences};
@@ -49,7 +49,7 @@ pub(crate) enum Through<'a, T: Scalar> {
 pub(crate) struct Pass<'a, T: Scalar> {
     pub(crate) level: Level,
     pub(crate) parameters: &'a [T],
-    pub(crate) affine: Affine<'a, T>,
+    pub(crate) weights: Weights<'a, T>,
     pub(crate) sequences: &'a Sequences<'a, T>,
     pub(crate) rows: Rows,
 }
@@ -140,7 +140,7 @@ impl<T: Scalar> Window<T> {
         score: &mut Score,
         gradient: &mut [T],
     ) {
-        let Pass { level, parameters, affine, sequences, rows } = pass;
+        let Pass { level, parameters, weights, sequences, rows } = pass;
         let units = self.rows * self.shape.lstm.hidden();
         self.episode.fill(0);
         self.reaches_back.fill(first > 0);
@@ -151,7 +151,7 @@ impl<T: Scalar> Window<T> {
             for row in (0..self.rows).filter(|&row| !self.forward.active[row]) {
                 factors.idle(row, self.rows);
             }
-            self.forward.advance(level, affine, sequences, rows, first + step, &mut factors);
+            self.forward.advance(level, weights, sequences, rows, first + step, &mut factors);
             if sequences.every_step() {
                 let at = step % self.chunk;
                 self.hidden[at * units..(at + 1) * units].copy_from_slice(&self.forward.state.hidden);

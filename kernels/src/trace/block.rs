@@ -11,46 +11,16 @@
 //! carried into it: omega = A_1 lambda_1 with lambda_s = l_s + A_{s+1} lambda_{s+1}, which the step back through the
 //! gates leaves in its cell gradient. The block's own part of (2) is a matrix product and needs no trace.
 
-use core::ops::Range;
-
 use crate::lanes::Lanes;
 use crate::level::Kernel;
 use crate::real::Real;
+use crate::strided::Strided;
 
 mod scan;
 mod tile;
 
 use scan::scan;
 use tile::Sweep;
-
-/// One slice a step: step `s` starts at `data[s * stride]`.
-#[derive(Clone, Copy, Debug)]
-pub struct Steps<'a, T> {
-    /// All steps.
-    pub data: &'a [T],
-    /// Elements from one step to the next.
-    pub stride: usize,
-}
-
-impl<'a, T> Steps<'a, T> {
-    #[inline(always)]
-    pub(crate) fn at(&self, step: usize, part: Range<usize>) -> &'a [T] {
-        &self.data[step * self.stride..][part]
-    }
-    /// # Panics
-    ///
-    /// If a step would lie beyond the data.
-    #[track_caller]
-    fn check(&self, what: &str, steps: usize, length: usize) {
-        let needed = steps.checked_sub(1).map_or(0, |last| last * self.stride + length);
-        let found = self.data.len();
-        assert!(
-            found >= needed,
-            "{what} has {found} elements where {steps} steps of {length} at stride {} need {needed}",
-            self.stride
-        );
-    }
-}
 
 /// The factors of a block, backwards over its steps: P_s u_s and P_0 of equation (3).
 ///
@@ -63,13 +33,13 @@ impl<'a, T> Steps<'a, T> {
 /// Cost: one product a factor, and one a unit and step.
 ///
 /// ```
-/// use eligibility_kernels::{Level, trace::{Steps, TraceFactors}};
+/// use eligibility_kernels::{Level, Strided, trace::TraceFactors};
 /// let mut factors = [0.0_f32; 3];
 /// Level::detect().run(TraceFactors {
 ///     steps: 2,
 ///     units: 1,
-///     decay: Steps { data: &[0.5, 0.25], stride: 1 },
-///     influence: Steps { data: &[3.0, 2.0], stride: 1 },
+///     decay: Strided { data: &[0.5, 0.25], stride: 1 },
+///     influence: Strided { data: &[3.0, 2.0], stride: 1 },
 ///     factors: &mut factors,
 /// });
 /// assert_eq!(factors, [0.75, 2.0, 0.125]); // A_2 u_1, u_2, A_1 A_2
@@ -81,9 +51,9 @@ pub struct TraceFactors<'a, T> {
     /// Units.
     pub units: usize,
     /// A_s: `[units]` a step, shared by the gates.
-    pub decay: Steps<'a, T>,
+    pub decay: Strided<'a, T>,
     /// u_s: `[gates * units]` a step.
-    pub influence: Steps<'a, T>,
+    pub influence: Strided<'a, T>,
     /// `[steps + 1, gates * units]`: out P_1 u_1, ..., P_K u_K, P_0.
     pub factors: &'a mut [T],
 }
@@ -104,12 +74,12 @@ pub struct TraceFactors<'a, T> {
 /// Cost: 2 (steps + 1) FLOPs, one read and one write per trace element.
 ///
 /// ```
-/// use eligibility_kernels::{Level, trace::{Steps, TraceBlock}};
+/// use eligibility_kernels::{Level, Strided, trace::TraceBlock};
 /// let mut trace = [4.0_f32, 8.0];
 /// Level::detect().run(TraceBlock {
 ///     steps: 2,
 ///     columns: 2,
-///     presynaptic: Steps { data: &[1.0, 10.0, 4.0, 6.0], stride: 2 },
+///     presynaptic: Strided { data: &[1.0, 10.0, 4.0, 6.0], stride: 2 },
 ///     factors: &[0.75, 2.0, 0.125], // of decays 0.5, 0.25 and influences 3, 2
 ///     trace: &mut trace,
 /// });
@@ -123,7 +93,7 @@ pub struct TraceBlock<'a, T> {
     /// vector are stepped too, the others are left alone.
     pub columns: usize,
     /// z_s: a step is as long as a trace row, and starts `stride` after the one before.
-    pub presynaptic: Steps<'a, T>,
+    pub presynaptic: Strided<'a, T>,
     /// `[steps + 1, gates * units]`: what [`TraceFactors`] gives.
     pub factors: &'a [T],
     /// `[gates, units, row]`: in E_0, out E_K; a row has at least `columns` elements.
@@ -139,12 +109,12 @@ pub struct TraceBlock<'a, T> {
 /// Cost: 2 (steps + 2) FLOPs, two reads and two writes per trace element.
 ///
 /// ```
-/// use eligibility_kernels::{Level, trace::{Steps, TraceBlock, TraceBlockContract}};
+/// use eligibility_kernels::{Level, Strided, trace::{TraceBlock, TraceBlockContract}};
 /// let (mut trace, mut gradient) = ([4.0_f32, 8.0], [1.0, 1.0]);
 /// let block = TraceBlock {
 ///     steps: 1,
 ///     columns: 2,
-///     presynaptic: Steps { data: &[1.0, 10.0], stride: 2 },
+///     presynaptic: Strided { data: &[1.0, 10.0], stride: 2 },
 ///     factors: &[3.0, 0.5],
 ///     trace: &mut trace,
 /// };

@@ -4,10 +4,10 @@ mod common;
 
 mod activation_accuracy;
 mod activations_agree_with_their_twins;
+mod affine_agrees_with_its_twin;
 mod fused_updates_are_their_parts;
 mod gates_agree_with_their_twin;
 mod levels;
-mod mat_vec_agrees_with_its_twin;
 mod trace_blocks_agree_with_their_twin;
 mod traces_agree_with_their_twin;
 mod updates_agree_with_their_twin;

@@ -2,8 +2,8 @@
 //! reset forgets is not even read; the columns beyond the last are left alone.
 
 use crate::common::{assert_agrees, assert_same_bits, config, lengths, levels, ordinary};
-use eligibility_kernels::trace::{Steps, TraceBlock, TraceBlockContract, TraceFactors, TraceStep};
-use eligibility_kernels::{Level, Real, reference};
+use eligibility_kernels::trace::{TraceBlock, TraceBlockContract, TraceFactors, TraceStep};
+use eligibility_kernels::{Level, Real, Strided, reference};
 use proptest::prelude::*;
 
 /// Elements between the end of a step and the next: a batch of rows has other rows there.
@@ -31,8 +31,8 @@ impl<T: Real> Block<T> {
         let op = TraceFactors {
             steps,
             units,
-            decay: Steps { data: &self.decay, stride: units + GAP },
-            influence: Steps { data: &self.influence, stride: gates * units + GAP },
+            decay: Strided { data: &self.decay, stride: units + GAP },
+            influence: Strided { data: &self.influence, stride: gates * units + GAP },
             factors: &mut self.factors,
         };
         match level {
@@ -44,7 +44,7 @@ impl<T: Real> Block<T> {
         TraceBlock {
             steps: self.steps,
             columns: self.columns,
-            presynaptic: Steps { data: &self.presynaptic, stride: self.row + GAP },
+            presynaptic: Strided { data: &self.presynaptic, stride: self.row + GAP },
             factors: &self.factors,
             trace: &mut self.trace,
         }
@@ -154,9 +154,10 @@ proptest! {
 /// One unit with a trace of two inputs through two steps with the presynaptic activity [1, 2], [3, 4].
 fn two_steps(decay: [f64; 2], trace: [f64; 2], level: Level) -> [f64; 2] {
     let (mut trace, mut factors) = (trace, [0.0; 3]);
-    let (decay, influence) = (Steps { data: &decay[..], stride: 1 }, Steps { data: &[2.0, 1.0], stride: 1 });
+    let (decay, influence) =
+        (Strided { data: &decay[..], stride: 1 }, Strided { data: &[2.0, 1.0], stride: 1 });
     level.run(TraceFactors { steps: 2, units: 1, decay, influence, factors: &mut factors });
-    let presynaptic = Steps { data: &[1.0, 2.0, 3.0, 4.0], stride: 2 };
+    let presynaptic = Strided { data: &[1.0, 2.0, 3.0, 4.0], stride: 2 };
     level.run(TraceBlock { steps: 2, columns: 2, presynaptic, factors: &factors, trace: &mut trace });
     trace
 }
@@ -181,9 +182,9 @@ fn what_is_not_finite_stays_without_a_reset() {
 fn a_silent_trace_ends_at_zero_and_not_on_a_subnormal() {
     for level in levels() {
         let (mut trace, mut factors) = ([1.0_f32], [0.0; 3]);
-        let zeros = Steps { data: &[0.0; 2], stride: 1 };
+        let zeros = Strided { data: &[0.0; 2], stride: 1 };
         for _ in 0..200 {
-            let decay = Steps { data: &[0.75; 2], stride: 1 };
+            let decay = Strided { data: &[0.75; 2], stride: 1 };
             level.run(TraceFactors { steps: 2, units: 1, decay, influence: zeros, factors: &mut factors });
             level.run(TraceBlock {
                 steps: 2,
@@ -199,13 +200,13 @@ fn a_silent_trace_ends_at_zero_and_not_on_a_subnormal() {
 }
 
 #[test]
-#[should_panic(expected = "decay has 1 elements where 2 steps of 1 at stride 1 need 2")]
+#[should_panic(expected = "decay has 1 elements where 2 slices of 1 at stride 1 need 2")]
 fn a_wrong_length_is_named() {
     Level::detect().run(TraceFactors {
         steps: 2,
         units: 1,
-        decay: Steps { data: &[0.5_f32], stride: 1 },
-        influence: Steps { data: &[0.5; 2], stride: 1 },
+        decay: Strided { data: &[0.5_f32], stride: 1 },
+        influence: Strided { data: &[0.5; 2], stride: 1 },
         factors: &mut [0.0; 3],
     });
 }

@@ -5,9 +5,9 @@
 //! ```
 
 use super::super::sweep::flush;
-use super::Steps;
 use crate::lanes::Lanes;
 use crate::real::Real;
+use crate::strided::Strided;
 
 /// What all register tiles share.
 pub(super) struct Sweep<'a, V: Lanes> {
@@ -25,7 +25,7 @@ pub(super) struct Sweep<'a, V: Lanes> {
     pub(super) kept: &'a [V::Element],
     /// `[units]`: omega.
     pub(super) carried_signal: &'a [V::Element],
-    pub(super) presynaptic: Steps<'a, V::Element>,
+    pub(super) presynaptic: Strided<'a, V::Element>,
 }
 
 impl<V: Lanes> Sweep<'_, V> {

@@ -1,0 +1,232 @@
+//! An affine map with the matrix packed in panels of rows: the preactivations of a step.
+//!
+//! ```text
+//! (1) y_r = b + W x_r        for every batch row r
+//! ```
+//!
+//! In a panel the weights of one column lie side by side, so that a few vectors of outputs are sums over the columns in
+//! registers, and panel after panel is one forward stream. A single row reads every weight once for two FLOPs: then the
+//! map is bound by reading the weights, usually from L2, which narrow panels of eight vectors do at full rate. Several
+//! rows share what was read: panels of two vectors by up to six rows are the twelve accumulators that keep the
+//! multiply-adds busy.
+
+use crate::lanes::Lanes;
+use crate::level::{Kernel, Level};
+use crate::real::Real;
+use crate::strided::Strided;
+
+/// Vectors in a panel's column for one row, and for several.
+const VECTORS: [usize; 2] = [8, 2];
+/// Most rows of a register tile.
+const TILE_ROWS: usize = 6;
+
+/// The affine map of some rows, equation (1).
+///
+/// Accuracy: one multiply-add a column, in the order of the columns, rounded once where the level fuses.
+///
+/// # Panics
+///
+/// [`Level::run`](crate::Level::run) panics if the lengths do not fit each other.
+///
+/// Cost: 2 FLOPs per weight and row.
+///
+/// ```
+/// use eligibility_kernels::{Level, Strided, affine::{Affine, Start, panel_rows}};
+/// let level = Level::detect();
+/// let mut output = [0.0_f32; 2];
+/// level.run(Affine {
+///     rows: 1,
+///     columns: 2,
+///     panel: panel_rows::<f32>(level, 1),
+///     panels: &[1.0, 3.0, 2.0, 4.0], // of the matrix [[1, 2], [3, 4]]: fewer rows than one panel has
+///     start: Start::Each(&[10.0, 20.0]),
+///     input: Strided { data: &[1.0, 1.0], stride: 2 },
+///     output: &mut output,
+/// });
+/// assert_eq!(output, [13.0, 27.0]);
+/// ```
+#[derive(Debug)]
+pub struct Affine<'a, T> {
+    /// Batch rows.
+    pub rows: usize,
+    /// Columns of W.
+    pub columns: usize,
+    /// Rows of W in a panel; the last panel has what is left. Fastest with [`panel_rows`].
+    pub panel: usize,
+    /// `[panels, columns, panel]`: W, panel after panel; the last is as narrow as its rows.
+    pub panels: &'a [T],
+    /// b.
+    pub start: Start<'a, T>,
+    /// x: `[columns]` a row.
+    pub input: Strided<'a, T>,
+    /// `[rows, rows of W]`: y.
+    pub output: &'a mut [T],
+}
+
+/// What the products are added to.
+#[derive(Clone, Copy, Debug)]
+pub enum Start<'a, T> {
+    /// What the output holds.
+    Output,
+    /// `[rows of W]`: the same for every batch row.
+    Each(&'a [T]),
+}
+
+/// Rows of a panel with which `level` is fastest, for so many batch rows.
+#[must_use]
+pub fn panel_rows<T: Real>(level: Level, rows: usize) -> usize {
+    VECTORS[usize::from(rows > 1)] * level.width::<T>()
+}
+
+impl<T> Affine<'_, T> {
+    /// Rows of W.
+    ///
+    /// # Panics
+    ///
+    /// If the lengths do not fit each other.
+    #[track_caller]
+    pub(crate) fn outputs(&self) -> usize {
+        let (output, rows, columns) = (self.output.len(), self.rows, self.columns);
+        let outputs = output.checked_div(rows).unwrap_or(0);
+        assert!(outputs * rows == output, "output has {output} elements, which {rows} rows do not divide");
+        let found = self.panels.len();
+        assert!(
+            found == outputs * columns,
+            "panels has {found} elements for {outputs} rows of {columns} columns"
+        );
+        assert!(self.panel > 0, "a panel needs at least one row");
+        if let Start::Each(start) = self.start {
+            let found = start.len();
+            assert!(found == outputs, "start has {found} elements for {outputs} rows of W");
+        }
+        self.input.check("input", rows, columns);
+        outputs
+    }
+}
+
+impl<T: Real> Kernel<T> for Affine<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Lanes<Element = T>>(self, token: V::Token) {
+        let outputs = self.outputs();
+        if outputs == 0 {
+            return;
+        }
+        let Self { rows, columns, panel, panels, start, input, output } = self;
+        let (groups, mut first) = (rows.div_ceil(TILE_ROWS), 0);
+        // As equal as can be: small tiles do not keep the multiply-adds busy.
+        let (size, larger) = (rows / groups, rows % groups);
+        let mut panel_start = 0;
+        while panel_start < outputs {
+            let width = panel.min(outputs - panel_start);
+            let weights = &panels[panel_start * columns..][..width * columns];
+            for group in 0..groups {
+                let size = size + usize::from(group < larger);
+                let mut tile =
+                    Tile { token, columns, outputs, weights, width, panel_start, first, start, input };
+                match size {
+                    1 => tile.panel::<V, 1>(output),
+                    2 => tile.panel::<V, 2>(output),
+                    3 => tile.panel::<V, 3>(output),
+                    4 => tile.panel::<V, 4>(output),
+                    5 => tile.panel::<V, 5>(output),
+                    _ => tile.panel::<V, 6>(output),
+                }
+                first += size;
+            }
+            first = 0;
+            panel_start += width;
+        }
+    }
+}
+
+/// One panel for some batch rows.
+struct Tile<'a, T, K> {
+    token: K,
+    columns: usize,
+    outputs: usize,
+    /// `[columns, width]`
+    weights: &'a [T],
+    width: usize,
+    /// First row of W in the panel.
+    panel_start: usize,
+    /// First batch row.
+    first: usize,
+    start: Start<'a, T>,
+    input: Strided<'a, T>,
+}
+
+impl<T: Real, K: Copy> Tile<'_, T, K> {
+    /// (1) for `ROWS` batch rows: as many vectors at a time as there are registers, then one by one.
+    #[inline(always)]
+    fn panel<V: Lanes<Element = T, Token = K>, const ROWS: usize>(&mut self, output: &mut [T]) {
+        let mut at = 0;
+        if ROWS == 1 {
+            while at + VECTORS[0] * V::WIDTH <= self.width {
+                self.sums::<V, ROWS, { VECTORS[0] }, true>(at, V::WIDTH, output);
+                at += VECTORS[0] * V::WIDTH;
+            }
+        }
+        while at + VECTORS[1] * V::WIDTH <= self.width {
+            self.sums::<V, ROWS, { VECTORS[1] }, true>(at, V::WIDTH, output);
+            at += VECTORS[1] * V::WIDTH;
+        }
+        while at + V::WIDTH <= self.width {
+            self.sums::<V, ROWS, 1, true>(at, V::WIDTH, output);
+            at += V::WIDTH;
+        }
+        if at < self.width {
+            self.sums::<V, ROWS, 1, false>(at, self.width - at, output);
+        }
+    }
+
+    /// (1) for `ROWS` batch rows by `N` vectors from row `at` of the panel on, each of `width` elements: fewer than a
+    /// whole vector only if not `FULL`.
+    #[inline(always)]
+    fn sums<V: Lanes<Element = T, Token = K>, const ROWS: usize, const N: usize, const FULL: bool>(
+        &self,
+        at: usize,
+        width: usize,
+        output: &mut [T],
+    ) {
+        let token = self.token;
+        let width = if FULL { V::WIDTH } else { width };
+        let place = |row: usize| (self.first + row) * self.outputs + self.panel_start + at;
+        let mut sums = [[V::splat(token, T::ZERO); N]; ROWS];
+        for (row, sums) in sums.iter_mut().enumerate() {
+            let start = match self.start {
+                Start::Output => &output[place(row)..][..N * width],
+                Start::Each(start) => &start[self.panel_start + at..][..N * width],
+            };
+            for (vector, sum) in sums.iter_mut().enumerate() {
+                *sum = V::load_part::<FULL>(token, &start[vector * width..][..width]);
+            }
+        }
+        let mut inputs = [&self.input.data[..0]; ROWS];
+        for (row, input) in inputs.iter_mut().enumerate() {
+            *input = self.input.at(self.first + row, 0..self.columns);
+        }
+        let mut weights_at = at;
+        for column in 0..self.columns {
+            let source = &self.weights[weights_at..][..N * width];
+            weights_at += self.width;
+            let mut weights = [V::splat(token, T::ZERO); N];
+            for (vector, w) in weights.iter_mut().enumerate() {
+                *w = V::load_part::<FULL>(token, &source[vector * width..][..width]);
+            }
+            for (sums, input) in sums.iter_mut().zip(&inputs) {
+                let x = V::splat(token, input[column]);
+                for (sum, &w) in sums.iter_mut().zip(&weights) {
+                    *sum = w.mul_add(x, *sum);
+                }
+            }
+        }
+        for (row, sums) in sums.iter().enumerate() {
+            let target = &mut output[place(row)..][..N * width];
+            for (vector, &sum) in sums.iter().enumerate() {
+                sum.store_part::<FULL>(&mut target[vector * width..][..width]);
+            }
+        }
+    }
+}
