@@ -6,7 +6,7 @@ use eligibility_kernels::Level;
 
 use crate::affine::Scalar;
 use crate::error::{Error, check_nonempty};
-use crate::learner::packed::{Packed, Weights};
+use crate::learner::packed::{Packed, PackedBack, Weights};
 use crate::learner::shards::{Shards, rows_of_a_shard};
 use crate::learner::window::{Pass, Through, Window};
 use crate::learner::{Learner, check_call, check_steps};
@@ -41,6 +41,7 @@ pub struct Bptt<T: Scalar> {
     max_steps: usize,
     level: Level,
     packed: Packed<T>,
+    packed_back: PackedBack<T>,
     shards: Shards<Window<T>, T>,
 }
 
@@ -56,14 +57,18 @@ impl<T: Scalar> Bptt<T> {
         let (shape, level) = (network.shape(), Level::from_env()?);
         let window = |rows| Window::zeros(shape, rows, batch, max_steps, false);
         let shards = Shards::new(batch, shape.layout.len(), window)?;
-        let packed = Packed::zeros(&shape, rows_of_a_shard(batch), level);
-        Ok(Self { shape, batch, max_steps, level, packed, shards })
+        let rows = rows_of_a_shard(batch);
+        let packed = Packed::zeros(&shape, rows, level);
+        let packed_back = PackedBack::zeros(&shape, rows, level);
+        Ok(Self { shape, batch, max_steps, level, packed, packed_back, shards })
     }
     /// At another instruction-set level.
     #[must_use]
     pub fn with_level(self, level: Level) -> Self {
-        let packed = Packed::zeros(&self.shape, rows_of_a_shard(self.batch), level);
-        Self { level, packed, ..self }
+        let rows = rows_of_a_shard(self.batch);
+        let packed = Packed::zeros(&self.shape, rows, level);
+        let packed_back = PackedBack::zeros(&self.shape, rows, level);
+        Self { level, packed, packed_back, ..self }
     }
     /// The instruction-set level in use.
     #[must_use]
@@ -79,15 +84,16 @@ impl<T: Scalar> Learner<T> for Bptt<T> {
         sequences: &Sequences<'_, T>,
         gradient: &mut [T],
     ) -> Result<Score, Error> {
-        let Self { ref shape, batch, max_steps, level, ref mut packed, ref mut shards } = *self;
+        let Self { ref shape, batch, max_steps, level, .. } = *self;
         check_call(shape, batch, network, sequences, gradient)?;
         check_steps(max_steps, sequences)?;
         let parameters = network.parameters();
-        packed.refresh(shape, parameters);
-        let weights = Weights::Packed(packed);
+        self.packed.refresh(shape, parameters);
+        self.packed_back.refresh(shape, parameters);
+        let (weights, through) = (Weights::Packed(&self.packed), Through::Everything(&self.packed_back));
         let work = batch * sequences.steps() * shape.layout.len();
-        Ok(shards.run(work, gradient, |window, rows, gradient| {
-            window.run(Pass { level, parameters, weights, sequences, rows }, Through::Everything, gradient)
+        Ok(self.shards.run(work, gradient, |window, rows, gradient| {
+            window.run(Pass { level, parameters, weights, sequences, rows }, through, gradient)
         }))
     }
 }

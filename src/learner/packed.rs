@@ -95,6 +95,53 @@ impl<T: Scalar> Packed<T> {
     }
 }
 
+/// The recurrent weights for the way back, `dE/dh = U^T dE/dz`.
+#[derive(Clone, Debug)]
+pub(crate) struct PackedBack<T: Scalar> {
+    /// Units of a panel.
+    panel: usize,
+    /// `[panels, 4 * hidden, panel]`: columns of U side by side.
+    panels: Buffer<T>,
+    /// `[hidden]`
+    zeros: Buffer<T>,
+}
+
+impl<T: Scalar> PackedBack<T> {
+    /// For batches that are processed `rows` rows at a time.
+    pub(crate) fn zeros(shape: &Shape, rows: usize, level: Level) -> Self {
+        let (outputs, hidden) = (shape.layout.lstm().rows(), shape.lstm.hidden());
+        let panels = Buffer::zeros(outputs * hidden);
+        Self { panel: panel_rows::<T>(level, rows), panels, zeros: Buffer::zeros(hidden) }
+    }
+
+    /// Copies the weights anew.
+    pub(crate) fn refresh(&mut self, shape: &Shape, parameters: &[T]) {
+        let (block, hidden) = (shape.layout.lstm(), shape.lstm.hidden());
+        let weights = block.matrix(parameters);
+        for (index, target) in self.panels.chunks_mut(self.panel * weights.rows).enumerate() {
+            let first = shape.lstm.input() + index * self.panel;
+            let width = self.panel.min(hidden - index * self.panel);
+            for (row, target) in target.chunks_exact_mut(width).enumerate() {
+                target.copy_from_slice(&weights.data[row * weights.stride + first..][..width]);
+            }
+        }
+    }
+
+    /// `dh` `[rows, hidden]` from `dz` `[rows, 4, hidden]`.
+    pub(crate) fn map(&self, level: Level, rows: usize, dz: &[T], dh: &mut [T]) {
+        let columns = self.panels.len() / self.zeros.len();
+        level.run(Affine {
+            rows,
+            columns,
+            panel: self.panel,
+            panels: &self.panels,
+            start: Start::Each(&self.zeros),
+            input: Strided { data: dz, stride: columns },
+            output: dh,
+        });
+    }
+}
+
 /// `target`: the rows of `source` in panels of `panel` rows, each panel by columns.
 fn transpose<T: Scalar>(source: Rect<&[T]>, target: &mut [T], panel: usize) {
     /// Rows whose cache lines are read side by side.

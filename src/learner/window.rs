@@ -19,14 +19,14 @@ use std::ops::Range;
 use eligibility_kernels::Level;
 use eligibility_kernels::lstm_gates::{GATES, LstmGatesBackward};
 
-use crate::affine::{Beta, Rect, Scalar, add_transposed_times, times};
+use crate::affine::{Rect, Scalar, add_transposed_times};
 use crate::buffer::Buffer;
 use crate::error::{Error, checked_product};
 use crate::feedback::Feedback;
 use crate::learner::carried::Carried;
 use crate::learner::forward::{Factors, Forward};
 use crate::learner::output::Outputs;
-use crate::learner::packed::Weights;
+use crate::learner::packed::{PackedBack, Weights};
 use crate::network::Shape;
 use crate::readout::{Score, weights};
 use crate::sequences::{Rows, Sequences};
@@ -38,8 +38,8 @@ const CELLS: usize = 256;
 /// What the scan back goes through.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Through<'a, T: Scalar> {
-    /// Cell and recurrent weights: the exact gradient.
-    Everything,
+    /// Cell and these recurrent weights: the exact gradient.
+    Everything(&'a PackedBack<T>),
     /// The cell only, with learning signals through these feedback weights: the e-prop gradient.
     Cell(&'a Feedback<T>),
 }
@@ -121,7 +121,9 @@ impl<T: Scalar> Window<T> {
             let steps = self.steps.min(pass.sequences.steps() - first);
             self.scan_forward(pass, first, steps, &mut score, gradient);
             match through {
-                Through::Everything => self.back_through_everything(pass, first, steps, gradient),
+                Through::Everything(recurrent) => {
+                    self.back_through_everything(pass, first, steps, recurrent, gradient);
+                }
                 Through::Cell(feedback) => {
                     let feedback = feedback.matrix(&self.shape, pass.parameters);
                     self.back_through_cell(pass, first, steps, feedback, gradient);
@@ -215,15 +217,17 @@ impl<T: Scalar> Window<T> {
     }
 
     /// (1) to (4) for BPTT, from the last step to the first.
-    fn back_through_everything(&mut self, pass: Pass<'_, T>, first: usize, steps: usize, gradient: &mut [T]) {
+    fn back_through_everything(
+        &mut self,
+        pass: Pass<'_, T>,
+        first: usize,
+        steps: usize,
+        recurrent: &PackedBack<T>,
+        gradient: &mut [T],
+    ) {
         let Pass { level, parameters, sequences, rows, .. } = pass;
         let shape = self.shape;
-        let (block, hidden) = (shape.layout.lstm(), shape.lstm.hidden());
-        let recurrent = Rect {
-            data: &parameters[block.range()][shape.lstm.input()..],
-            columns: hidden,
-            ..block.matrix(parameters)
-        };
+        let hidden = shape.lstm.hidden();
         let units = self.rows * hidden;
         let readout = weights(&shape.layout, parameters);
         if !sequences.every_step() {
@@ -259,9 +263,7 @@ impl<T: Scalar> Window<T> {
                     influence: &mut *factors.influence,
                 });
                 if step > 0 {
-                    let dz = Rect::dense(&*factors.influence, self.rows, GATES * hidden);
-                    let dh = Rect::dense(&mut self.hidden_gradient[..], self.rows, hidden);
-                    times(dh, Beta::Replace, dz, recurrent);
+                    recurrent.map(level, self.rows, factors.influence, &mut self.hidden_gradient);
                 }
                 if let Some(is_first) = sequences.is_first(first + step, rows) {
                     let resets = self.hidden_gradient.chunks_exact_mut(hidden).zip(is_first);
