@@ -10,6 +10,7 @@ use faer::{Accum, MatMut, MatRef, Par};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
+pub(crate) mod blocks;
 pub(crate) mod ceiling;
 
 pub(crate) const SEED: u64 = 1;
