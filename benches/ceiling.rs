@@ -31,8 +31,8 @@ const BUDGET: Duration = Duration::from_secs(20);
 /// What a row counts, per call.
 #[derive(Clone, Copy)]
 enum Work {
-    Flops(f64),
-    Bytes(f64),
+    Flops(usize),
+    Bytes(usize),
 }
 
 struct Row {
@@ -66,7 +66,7 @@ impl<T: Real> Kernel<T> for Read<'_, T> {
 }
 
 fn bytes<T>(elements: usize) -> Work {
-    Work::Bytes((elements * size_of::<T>()) as f64)
+    Work::Bytes(elements * size_of::<T>())
 }
 
 fn name<T: Real>(what: &str) -> String {
@@ -177,7 +177,7 @@ fn bench<T: Scalar>(criterion: &mut Criterion, options: &Options, table: &mut Ta
         rows.into_iter().map(|row| ((row.name, row.work), row.run)).unzip();
     let seconds = race(options, BUDGET, &mut runs);
     let rate = |work, seconds| match work {
-        Work::Flops(count) | Work::Bytes(count) => count / seconds / 1e9,
+        Work::Flops(count) | Work::Bytes(count) => count as f64 / seconds / 1e9,
     };
     let peak = what.iter().zip(&seconds).filter(|((name, _), _)| name.ends_with("/fma"));
     let peak = peak.map(|((_, work), &seconds)| rate(*work, seconds)).fold(0.0, f64::max);

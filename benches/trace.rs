@@ -187,11 +187,11 @@ fn compare_blocks<T: Scalar>(options: &Options, steps: usize, table: &mut Table)
         contestants.push(Box::new(move || black_box(&mut contract).run(level, true)));
     }
     let seconds = race(options, BUDGET, &mut contestants);
-    let faer = flops / seconds[0].min(seconds[1]) / 1e9;
+    let faer = flops as f64 / seconds[0].min(seconds[1]) / 1e9;
     for (level, seconds) in Level::available().zip(seconds[2..].chunks_exact(4)) {
-        let peak = FmaPeak::<T>::flops(level) / seconds[0] / 1e9;
+        let peak = FmaPeak::<T>::flops(level) as f64 / seconds[0] / 1e9;
         for (kernel, taken) in [("block", seconds[2]), ("block_contract", seconds[3])] {
-            let rate = |columns| Blocks::<T>::flops(steps, columns) / taken / 1e9;
+            let rate = |columns| Blocks::<T>::flops(steps, columns) as f64 / taken / 1e9;
             let [used, padded] = [rate(COLUMNS), rate(ROW)];
             table.row(vec![
                 T::NAME.into(),

@@ -44,8 +44,8 @@ impl<T: Real> Blocks<T> {
         }
     }
     /// Of the rank-K update.
-    pub(crate) fn flops(steps: usize, columns: usize) -> f64 {
-        (2 * TRACES * steps * columns) as f64
+    pub(crate) fn flops(steps: usize, columns: usize) -> usize {
+        2 * TRACES * steps * columns
     }
     pub(crate) fn run(&mut self, level: Level, contract: bool) {
         let Self { steps, ref decay, ref influence, ref presynaptic, .. } = *self;

@@ -60,32 +60,32 @@ pub(crate) fn race(options: &Options, budget: Duration, contestants: &mut [Conte
             break;
         }
         for ((contestant, &calls), best) in contestants.iter_mut().zip(&calls).zip(&mut best) {
-            *best = best.min(seconds(calls, contestant) / f64::from(calls));
+            ceiling::clean_registers();
+            *best = best.min(time(calls, contestant).as_secs_f64() / f64::from(calls));
         }
     }
     best
 }
 
+/// How many calls fill a turn.
 fn calls_in(turn: Duration, contestant: &mut Contestant<'_>) -> u32 {
-    if turn.is_zero() {
-        return 1;
-    }
     let mut calls = 1;
     loop {
-        let elapsed = seconds(calls, contestant);
-        if elapsed >= turn.as_secs_f64() / 4.0 {
-            return (f64::from(calls) * turn.as_secs_f64() / elapsed).ceil() as u32;
+        let elapsed = time(calls, contestant);
+        if 4 * elapsed >= turn {
+            let needed = u128::from(calls) * turn.as_nanos() / elapsed.as_nanos().max(1);
+            return needed.try_into().unwrap_or(u32::MAX).max(1);
         }
         calls *= 4;
     }
 }
 
-fn seconds(calls: u32, contestant: &mut Contestant<'_>) -> f64 {
+fn time(calls: u32, contestant: &mut Contestant<'_>) -> Duration {
     let start = Instant::now();
     for _ in 0..calls {
         contestant();
     }
-    start.elapsed().as_secs_f64()
+    start.elapsed()
 }
 
 /// A Markdown table, printed if it has rows.
@@ -144,8 +144,8 @@ impl<T: Scalar> Gemm<T> {
         let (a, b) = (random(length(m, k, orders[0]), -1.0..1.0), random(length(k, n, orders[1]), -1.0..1.0));
         Self { size, orders, accumulate, a, b, c: Buffer::zeros(m * n) }
     }
-    pub(crate) fn flops(&self) -> f64 {
-        2.0 * self.size.iter().product::<usize>() as f64
+    pub(crate) fn flops(&self) -> usize {
+        2 * self.size.iter().product::<usize>()
     }
     pub(crate) fn run(&mut self) {
         let [m, k, n] = self.size;
@@ -164,6 +164,7 @@ impl<T: Scalar> Gemm<T> {
             // Products of factors below 1, each rounded once or twice, and as many sums of at most k.
             assert_close(self.c[column * m + row], terms.sum(), (k * k) as f64, "faer");
         }
+        ceiling::clean_registers();
     }
 }
 
