@@ -35,6 +35,10 @@ impl Options {
     pub(crate) fn wants(&self, name: &str) -> bool {
         self.filters.is_empty() || self.filters.iter().any(|filter| name.contains(filter))
     }
+    /// The same; a row that is not `usual` is measured only if a filter names it.
+    pub(crate) fn wants_unusual(&self, name: &str, usual: bool) -> bool {
+        self.wants(name) && (usual || !self.filters.is_empty())
+    }
     /// Most rounds of a [`race`], and the length of a contestant's turn.
     fn rounds(&self) -> (u32, Duration) {
         match (self.test, self.quick) {
@@ -49,14 +53,15 @@ impl Options {
 pub(crate) type Contestant<'a> = Box<dyn FnMut() + 'a>;
 
 /// Seconds that one call of each contestant takes: the least of many turns, which the contestants take in rotation, so
-/// that whatever else the machine does meets all of them. At most `budget` in total, but at least two rounds.
+/// that whatever else the machine does meets all of them. As many rounds as fit into `budget`, and at least one after the
+/// calls that find out how many make a turn.
 pub(crate) fn race(options: &Options, budget: Duration, contestants: &mut [Contestant<'_>]) -> Vec<f64> {
     let (rounds, turn) = options.rounds();
-    let calls: Vec<u32> = contestants.iter_mut().map(|contestant| calls_in(turn, contestant)).collect();
-    let mut best = vec![f64::INFINITY; contestants.len()];
+    let turns = contestants.iter_mut().map(|contestant| calls_in(turn, contestant));
+    let (calls, mut best): (Vec<u32>, Vec<f64>) = turns.unzip();
     let start = Instant::now();
     for round in 0..rounds {
-        if round >= 2 && start.elapsed() > budget {
+        if round > 0 && start.elapsed() > budget {
             break;
         }
         for ((contestant, &calls), best) in contestants.iter_mut().zip(&calls).zip(&mut best) {
@@ -67,14 +72,15 @@ pub(crate) fn race(options: &Options, budget: Duration, contestants: &mut [Conte
     best
 }
 
-/// How many calls fill a turn.
-fn calls_in(turn: Duration, contestant: &mut Contestant<'_>) -> u32 {
+/// How many calls fill a turn, and what one seemed to take.
+fn calls_in(turn: Duration, contestant: &mut Contestant<'_>) -> (u32, f64) {
     let mut calls = 1;
     loop {
         let elapsed = time(calls, contestant);
         if 4 * elapsed >= turn {
             let needed = u128::from(calls) * turn.as_nanos() / elapsed.as_nanos().max(1);
-            return needed.try_into().unwrap_or(u32::MAX).max(1);
+            let seconds = elapsed.as_secs_f64() / f64::from(calls);
+            return (needed.try_into().unwrap_or(u32::MAX).max(1), seconds);
         }
         calls *= 4;
     }
