@@ -42,6 +42,11 @@ const ROWS: usize = 16;
 /// Of one case's turns.
 const BUDGET: Duration = Duration::from_secs(2);
 
+/// Steps of the sequences; fewer where nothing is measured.
+fn steps(options: &Options) -> usize {
+    if options.test { 70 } else { STEPS }
+}
+
 /// What is timed.
 #[derive(Clone, Copy, PartialEq)]
 enum Rule {
@@ -165,7 +170,7 @@ fn schedules<T: Scalar>(options: &Options, batch: usize, hidden: usize, every: b
     if !options.wants_unusual(&name, usual) {
         return;
     }
-    let (case, rules) = (Case::<T>::new(STEPS, batch, hidden, every), Rule::all());
+    let (case, rules) = (Case::<T>::new(steps(options), batch, hidden, every), Rule::all());
     let mut running: Vec<_> = rules.iter().map(|&rule| case.contestant(rule)).collect();
     check(&rules, &mut running);
     let mut gemm = gates_gemm::<T>(4 * hidden, ROWS, hidden + 2, Order::Columns);
@@ -201,7 +206,7 @@ fn threads(options: &Options, batch: usize, every: bool, pools: &[ThreadPool; 2]
     if !options.wants(&format!("threads/{target}/b{batch}_h{HIDDEN}_f32")) {
         return;
     }
-    let case = Case::<f32>::new(STEPS, batch, HIDDEN, every);
+    let case = Case::<f32>::new(steps(options), batch, HIDDEN, every);
     for rule in [Rule::Bptt, Rule::Eprop(Schedule::default())] {
         // Learners have as many workers as the pool in which they are made has threads.
         let [mut one, mut two] = [&pools[0], &pools[1]].map(|pool| pool.install(|| case.contestant(rule)));
@@ -227,7 +232,8 @@ fn threads(options: &Options, batch: usize, every: bool, pools: &[ThreadPool; 2]
 /// Time per step and peak heap of one learner with its gradient, from its construction on.
 fn lengths(options: &Options, table: &mut Table) {
     let rule = Rule::Eprop(Schedule::default());
-    let wanted = |steps: &&usize| options.wants(&format!("length/t{steps}"));
+    let wanted =
+        |&&steps: &&usize| options.wants(&format!("length/t{steps}")) && !(options.test && steps > STEPS);
     for &steps in LENGTHS.iter().filter(wanted) {
         let case = Case::<f32>::new(steps, 1, 128, false);
         // The matrix library allocates its workspace at its first product.
@@ -260,7 +266,7 @@ fn main() {
     ThreadPoolBuilder::new().num_threads(count).build_global().expect("the first use of the pool");
 
     let head = ["type", "H", "batch", "target", "rule", "ms", "time / BPTT", "model GFLOP/s", "of faer"];
-    let caption = format!("level {}, {count} thread(s), T = {STEPS}, one gradient", level());
+    let caption = format!("level {}, {count} thread(s), T = {}, one gradient", level(), steps(&options));
     let mut table = Table::new(caption, &head);
     for (every, hidden, batch) in cases() {
         schedules::<f32>(&options, batch, hidden, every, &mut table);
@@ -269,7 +275,7 @@ fn main() {
     table.print();
 
     let head = ["batch", "target", "rule", "one thread, ms", "two threads, ms", "speed-up"];
-    let mut table = Table::new(format!("f32, H = 128, T = {STEPS}"), &head);
+    let mut table = Table::new(format!("f32, H = 128, T = {}", steps(&options)), &head);
     let pools = [pool(1), pool(2)];
     for (batch, every) in [(32, false), (32, true), (128, false), (128, true)] {
         threads(&options, batch, every, &pools, &mut table);
