@@ -1,7 +1,7 @@
 //! What this machine can do: multiply-adds, bandwidth and matrix products, beside which other benches set their rates.
 //!
 //! At every level: the peak of independent multiply-adds in registers; reading what one step of one sequence reads (the
-//! recurrent weights, H = 128), also by the library's `MatVec`; `e <- a e + s` in place over the traces of one row and of
+//! recurrent weights, H = 128), also by the library's affine map of 1, 8 and 16 rows; `e <- a e + s` in place over the traces of one row and of
 //! sixteen; copying them. Then `faer` on one thread in the shapes of the library. Every row is checked before it is timed;
 //! the table at the end comes from turns taken in rotation. Sweeps and copies count bytes read and bytes written.
 //!
@@ -11,9 +11,9 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput};
+use eligibility::kernels::affine::{Affine, Start, panel_rows};
 use eligibility::kernels::lanes::{Lanes, MAX_WIDTH};
-use eligibility::kernels::mat_vec::{MatVec, panel_rows};
-use eligibility::kernels::{Kernel, Level, Real, reference};
+use eligibility::kernels::{Kernel, Level, Real, Strided, reference};
 use eligibility::{Buffer, Scalar};
 use faer::Accum;
 
@@ -87,22 +87,33 @@ fn level_rows<T: Real>(level: Level, rows: &mut Vec<Row>) {
     // 2^16 sums, each off by half a spacing of a total below 2^16, in the worst case; in fact in 64 parts or more.
     let bound = weights.len() as f64 * sum * T::EPSILON.to_f64();
     assert!((found - sum).abs() <= bound, "{found} instead of {sum}");
-    let (work, columns) = (bytes::<T>(weights.len()), random::<T>(HIDDEN, -1.0..1.0));
+    let work = bytes::<T>(weights.len());
     let panels = weights.clone();
     push("read", work, Box::new(move || _ = black_box(level.run(Read(black_box(&weights))))));
 
-    let product = move |output: &mut [T], input: &[T], panels: &[T], twin: bool| {
-        let op = MatVec { panel: panel_rows::<T>(level), panels, input, output };
-        if twin { reference::mat_vec(op) } else { level.run(op) }
-    };
-    let [mut output, mut twin] = [(); 2].map(|()| Buffer::<T>::zeros(4 * HIDDEN));
-    product(&mut output, &columns, &panels, false);
-    product(&mut twin, &columns, &panels, true);
-    for (&found, expected) in output.iter().zip(&twin[..]) {
-        // 128 sums of at most 128 in magnitude.
-        assert_close(found, expected.to_f64(), (HIDDEN * HIDDEN) as f64, "mat_vec");
+    for rows in [1, 8, 16] {
+        let map = move |output: &mut [T], input: &[T], panels: &[T], twin: bool| {
+            let (panel, start) = (panel_rows::<T>(level, rows), Start::Output);
+            let input = Strided { data: input, stride: HIDDEN };
+            let op = Affine { rows, columns: HIDDEN, panel, panels, start, input, output };
+            if twin { reference::affine(op) } else { level.run(op) }
+        };
+        let (input, panels) = (random::<T>(rows * HIDDEN, -1.0..1.0), panels.clone());
+        let [mut output, mut twin] = [(); 2].map(|()| Buffer::<T>::zeros(rows * 4 * HIDDEN));
+        map(&mut output, &input, &panels, false);
+        map(&mut twin, &input, &panels, true);
+        for (&found, expected) in output.iter().zip(&twin[..]) {
+            // 128 sums of at most 128 in magnitude.
+            assert_close(found, expected.to_f64(), (HIDDEN * HIDDEN) as f64, "affine");
+        }
+        let work = if rows == 1 { work } else { Work::Flops(2 * rows * 4 * HIDDEN * HIDDEN) };
+        let run = move || {
+            // The output is added to: from zero, so that it stays finite.
+            output.fill(T::ZERO);
+            map(black_box(&mut output), &input, &panels, false);
+        };
+        push(&format!("affine_{rows}"), work, Box::new(run));
     }
-    push("mat_vec", work, Box::new(move || product(black_box(&mut output), &columns, &panels, false)));
 
     for sequences in [1, 16] {
         let elements = sequences * TRACES.iter().product::<usize>();

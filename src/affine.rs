@@ -6,7 +6,10 @@
 //! (3) C += A^T B       gradient: the sum of outer products over rows
 //! ```
 
-use eligibility_kernels::Real;
+use std::hint::black_box;
+
+use eligibility_kernels::lanes::{Lanes, MAX_WIDTH};
+use eligibility_kernels::{Kernel, Level, Real};
 use faer::linalg::matmul::matmul;
 use faer::traits::ComplexField;
 use faer::{Accum, MatMut, MatRef, Par};
@@ -46,19 +49,38 @@ fn transposed_mut<T>(m: Rect<&mut [T]>) -> MatMut<'_, T> {
     MatMut::from_column_major_slice_with_stride_mut(m.data, m.columns, m.rows, m.stride)
 }
 
+fn product<T: Scalar>(c: MatMut<'_, T>, accumulate: Accum, a: MatRef<'_, T>, b: MatRef<'_, T>) {
+    matmul(c, accumulate, a, b, T::ONE, Par::Seq);
+    // `faer`'s kernels leave the upper halves of the vector registers dirty, after which code for SSE, the portable
+    // level's for one, takes up to five times as long. The end of a function with AVX cleans them.
+    Level::detect().run(EndOfVectorCode([T::ONE; MAX_WIDTH]));
+}
+
+struct EndOfVectorCode<T>([T; MAX_WIDTH]);
+
+impl<T: Real> Kernel<T> for EndOfVectorCode<T> {
+    type Output = T;
+    #[inline(always)]
+    fn run<V: Lanes<Element = T>>(mut self, token: V::Token) -> T {
+        let ones = V::load(token, &black_box(&self.0)[..V::WIDTH]);
+        (ones + ones).store(&mut self.0[..V::WIDTH]);
+        black_box(self.0[0])
+    }
+}
+
 /// (1) `c = a b^T`, or `c += a b^T`.
 pub(crate) fn times_transposed<T: Scalar>(c: Rect<&mut [T]>, beta: Beta, a: Rect<&[T]>, b: Rect<&[T]>) {
-    matmul(transposed_mut(c), beta.into(), view(b), view(a).transpose(), T::ONE, Par::Seq);
+    product(transposed_mut(c), beta.into(), view(b), view(a).transpose());
 }
 
 /// (2) `c = a b`, or `c += a b`.
 pub(crate) fn times<T: Scalar>(c: Rect<&mut [T]>, beta: Beta, a: Rect<&[T]>, b: Rect<&[T]>) {
-    matmul(transposed_mut(c), beta.into(), view(b).transpose(), view(a).transpose(), T::ONE, Par::Seq);
+    product(transposed_mut(c), beta.into(), view(b).transpose(), view(a).transpose());
 }
 
 /// (3) `c += a^T b`.
 pub(crate) fn add_transposed_times<T: Scalar>(c: Rect<&mut [T]>, a: Rect<&[T]>, b: Rect<&[T]>) {
-    matmul(transposed_mut(c), Accum::Add, view(b).transpose(), view(a), T::ONE, Par::Seq);
+    product(transposed_mut(c), Accum::Add, view(b).transpose(), view(a));
 }
 
 /// Makes `faer` allocate this thread's workspace (once per thread, at its first large enough product), so that no

@@ -1,9 +1,8 @@
 //! The data of a block of steps, and its check against as many steps of the scalar twin.
 
 use eligibility::Buffer;
-use eligibility::kernels::trace::{
-    Steps, TraceBlock, TraceBlockContract, TraceContract, TraceFactors, TraceStep,
-};
+use eligibility::kernels::Strided;
+use eligibility::kernels::trace::{TraceBlock, TraceBlockContract, TraceContract, TraceFactors, TraceStep};
 use eligibility::kernels::{Level, Real, reference};
 
 use super::{assert_close, random};
@@ -52,11 +51,11 @@ impl<T: Real> Blocks<T> {
         level.run(TraceFactors {
             steps,
             units: HIDDEN,
-            decay: Steps { data: decay, stride: HIDDEN },
-            influence: Steps { data: influence, stride: TRACES },
+            decay: Strided { data: decay, stride: HIDDEN },
+            influence: Strided { data: influence, stride: TRACES },
             factors: &mut self.factors,
         });
-        let presynaptic = Steps { data: presynaptic, stride: ROW };
+        let presynaptic = Strided { data: presynaptic, stride: ROW };
         let (factors, trace) = (&self.factors, &mut self.trace);
         let block = TraceBlock { steps, columns: COLUMNS, presynaptic, factors, trace };
         if contract {

@@ -7,7 +7,7 @@ use eligibility_kernels::Level;
 use crate::affine::Scalar;
 use crate::error::{Error, check_nonempty};
 use crate::learner::packed::{Packed, PackedBack, Weights};
-use crate::learner::shards::{Shards, rows_of_a_shard};
+use crate::learner::shards::{ROWS_WITHOUT_TRACES, Shards};
 use crate::learner::window::{Pass, Through, Window};
 use crate::learner::{Learner, check_call, check_steps};
 use crate::network::{Network, Shape};
@@ -56,8 +56,8 @@ impl<T: Scalar> Bptt<T> {
         check_nonempty("number of steps", max_steps)?;
         let (shape, level) = (network.shape(), Level::from_env()?);
         let window = |rows| Window::zeros(shape, rows, batch, max_steps, false);
-        let shards = Shards::new(batch, shape.layout.len(), window)?;
-        let rows = rows_of_a_shard(batch);
+        let shards = Shards::new(batch, ROWS_WITHOUT_TRACES, shape.layout.len(), window)?;
+        let rows = shards.rows();
         let packed = Packed::zeros(&shape, rows, level);
         let packed_back = PackedBack::zeros(&shape, rows, level);
         Ok(Self { shape, batch, max_steps, level, packed, packed_back, shards })
@@ -65,7 +65,7 @@ impl<T: Scalar> Bptt<T> {
     /// At another instruction-set level.
     #[must_use]
     pub fn with_level(self, level: Level) -> Self {
-        let rows = rows_of_a_shard(self.batch);
+        let rows = self.shards.rows();
         let packed = Packed::zeros(&self.shape, rows, level);
         let packed_back = PackedBack::zeros(&self.shape, rows, level);
         Self { level, packed, packed_back, ..self }

@@ -13,7 +13,7 @@ use crate::affine::Scalar;
 use crate::error::{Error, check_nonempty};
 use crate::feedback::Feedback;
 use crate::learner::packed::{Packed, Weights};
-use crate::learner::shards::{Shards, rows_of_a_shard};
+use crate::learner::shards::{ROWS_WITH_TRACES, ROWS_WITHOUT_TRACES, Shards};
 use crate::learner::traces::TraceRows;
 use crate::learner::window::{Pass, Through, Window};
 use crate::learner::{Learner, check_call, check_steps};
@@ -78,7 +78,7 @@ pub struct EpropOptions<T: Scalar> {
 ///
 /// Gradient: approximate, drops the paths through h_{t-1}.
 ///
-/// Memory, blocked or streaming: 3 x hidden x (input + hidden + 1) elements per batch row, for up to 16 rows per thread
+/// Memory, blocked or streaming: 3 x hidden x (input + hidden + 1) elements per batch row, for up to 8 rows per thread
 /// (rows of larger batches take turns), whatever the number of steps. No allocation after construction on one thread;
 /// handing shards to threads may allocate.
 ///
@@ -131,12 +131,13 @@ impl<T: Scalar> Eprop<T> {
         let gradient = shape.layout.len();
         let windows = |steps, traces| {
             let window = |rows| Window::zeros(shape, rows, batch, steps, traces);
-            Ok(Engine::Windows(Shards::new(batch, gradient, window)?))
+            let most = if traces { ROWS_WITH_TRACES } else { ROWS_WITHOUT_TRACES };
+            Ok(Engine::Windows(Shards::new(batch, most, gradient, window)?))
         };
         let engine = match schedule {
             Schedule::Streaming => {
                 let traces = |rows| TraceRows::zeros(shape, rows, batch, usize::MAX);
-                Ok::<_, Error>(Engine::Streaming(Shards::new(batch, gradient, traces)?))
+                Ok::<_, Error>(Engine::Streaming(Shards::new(batch, ROWS_WITH_TRACES, gradient, traces)?))
             }
             Schedule::Blocked(steps) => {
                 check_nonempty("block of steps", steps)?;
@@ -147,7 +148,11 @@ impl<T: Scalar> Eprop<T> {
                 windows(max_steps, false)
             }
         }?;
-        let packed = Packed::zeros(&shape, rows_of_a_shard(batch), level);
+        let rows = match &engine {
+            Engine::Streaming(shards) => shards.rows(),
+            Engine::Windows(shards) => shards.rows(),
+        };
+        let packed = Packed::zeros(&shape, rows, level);
         Ok(Self { shape, batch, feedback, schedule, level, packed, engine })
     }
     /// The instruction-set level in use.

@@ -7,7 +7,7 @@ use crate::error::{Error, check_nonempty};
 use crate::learner::forward::{Factors, Forward};
 use crate::learner::output::Outputs;
 use crate::learner::packed::{Packed, Weights};
-use crate::learner::shards::{Shards, rows_of_a_shard};
+use crate::learner::shards::{ROWS_WITHOUT_TRACES, Shards};
 use crate::network::{Network, Shape};
 use crate::readout::Score;
 use crate::sequences::Sequences;
@@ -57,14 +57,15 @@ impl<T: Scalar> Evaluator<T> {
                 factors: Factors::zeros(&shape, rows, 1)?,
             })
         };
-        let shards = Shards::new(batch, 0, scoring)?;
-        Ok(Self { shape, batch, level, packed: Packed::zeros(&shape, rows_of_a_shard(batch), level), shards })
+        let shards = Shards::new(batch, ROWS_WITHOUT_TRACES, 0, scoring)?;
+        let packed = Packed::zeros(&shape, shards.rows(), level);
+        Ok(Self { shape, batch, level, packed, shards })
     }
 
     /// At another instruction-set level.
     #[must_use]
     pub fn with_level(self, level: Level) -> Self {
-        let packed = Packed::zeros(&self.shape, rows_of_a_shard(self.batch), level);
+        let packed = Packed::zeros(&self.shape, self.shards.rows(), level);
         Self { level, packed, ..self }
     }
 

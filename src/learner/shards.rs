@@ -10,8 +10,12 @@ use crate::error::Error;
 use crate::readout::Score;
 use crate::sequences::Rows;
 
-/// Most rows of a shard: enough for matrix products at full rate, few enough for their traces to stay near.
-const MOST_ROWS: usize = 16;
+/// Most rows of a shard whose traces are carried: few enough for them, and for what a block of steps leaves behind, to
+/// stay in L2 and L3.
+pub(crate) const ROWS_WITH_TRACES: usize = 8;
+
+/// Most rows of a shard without traces: enough for matrix products at full rate.
+pub(crate) const ROWS_WITHOUT_TRACES: usize = 16;
 
 /// Work below which a batch is not worth waking threads for, in weights times rows times steps (about a millisecond).
 #[cfg(feature = "rayon")]
@@ -36,20 +40,27 @@ struct Worker<W, T: Scalar> {
 }
 
 impl<W: Send, T: Scalar> Shards<W, T> {
-    /// For a batch of `batch` rows and gradients of `gradient` elements; `make` makes a worker's own part for shards of
-    /// at most so many rows.
+    /// For a batch of `batch` rows in shards of at most `most`, and gradients of `gradient` elements; `make` makes a
+    /// worker's own part for shards of at most so many rows.
     pub(crate) fn new(
         batch: usize,
+        most: usize,
         gradient: usize,
         make: impl Fn(usize) -> Result<W, Error>,
     ) -> Result<Self, Error> {
-        let count = batch.div_ceil(MOST_ROWS);
-        let rows = rows_of_a_shard(batch);
+        let count = batch.div_ceil(most);
+        // As equal as can be.
+        let rows = batch.div_ceil(count);
         let gradient = if count > 1 { gradient } else { 0 };
         let worker =
             |_| Ok(Worker { own: make(rows)?, gradient: Buffer::zeros(gradient), score: Score::default() });
         let workers = (0..count.min(super::threads())).map(worker).collect::<Result<_, Error>>()?;
         Ok(Self { batch, rows, count, workers })
+    }
+
+    /// Rows of every shard but the last, which may have fewer.
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
     }
 
     /// Runs `body` on every shard, on several threads if the `work` is worth it. `body` adds to a gradient that is zero;
@@ -85,11 +96,6 @@ impl<W: Send, T: Scalar> Shards<W, T> {
     }
 }
 
-/// Rows of a shard: as equal as can be.
-pub(crate) fn rows_of_a_shard(batch: usize) -> usize {
-    batch.div_ceil(batch.div_ceil(MOST_ROWS))
-}
-
 #[cfg(feature = "rayon")]
 fn worth_threads(work: usize) -> bool {
     work >= PARALLEL_WORK
@@ -106,11 +112,12 @@ mod tests {
     #[test]
     fn shards_cover_the_batch_once_and_are_as_equal_as_can_be() {
         for batch in 1..200 {
-            let shards = Shards::<(), f32>::new(batch, 3, |_| Ok(()));
+            let most = 1 + batch % 17;
+            let shards = Shards::<(), f32>::new(batch, most, 3, |_| Ok(()));
             let mut covered = vec![0; batch];
             let seen = std::sync::Mutex::new(&mut covered);
             let score = shards.unwrap().run(0, &mut [0.0; 3], |(), rows, gradient| {
-                assert!((1..=MOST_ROWS).contains(&rows.count) && gradient == [0.0; 3]);
+                assert!((1..=most).contains(&rows.count) && gradient == [0.0; 3]);
                 for covered in &mut seen.lock().unwrap()[rows.start..rows.start + rows.count] {
                     *covered += 1;
                 }
