@@ -96,7 +96,10 @@ fn draw_log_log(
         .x_label_area_size(40)
         .y_label_area_size(64)
         .build_cartesian_2d((x_min..x_max).log_scale(), (0.5 * y_min..2.0 * y_max).log_scale())?;
-    chart.configure_mesh().x_desc(scale.x).y_desc(scale.y).max_light_lines(0).draw()?;
+    (chart.configure_mesh().x_desc(scale.x).y_desc(scale.y).x_labels(6).max_light_lines(0))
+        .x_label_formatter(&|x| format!("{x:.0}"))
+        .y_label_formatter(&|y| format!("{y:.0}"))
+        .draw()?;
     for (curve, color) in curves.iter().zip(COLORS.iter().cycle()) {
         let points = || curve.points.iter().copied();
         chart

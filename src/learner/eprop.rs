@@ -44,7 +44,11 @@ pub enum Schedule {
 }
 
 impl Default for Schedule {
-    /// Blocks of 32 steps: see [`Schedule::Blocked`].
+    /// Blocks of 32 steps.
+    ///
+    /// Of 8, 16, 32, 48 and 64 steps, 32 was the fastest or within a few per cent of it for 32 to 256 units and batches of
+    /// 1 to 128. Shorter blocks read and write the traces more often; longer ones leave the caches (eight rows of 128
+    /// units and 32 steps leave 0.9 MB of factors) and need more memory.
     fn default() -> Self {
         Self::Blocked(DEFAULT_BLOCK)
     }

@@ -17,9 +17,10 @@ pub(crate) const ROWS_WITH_TRACES: usize = 8;
 /// Most rows of a shard without traces: enough for matrix products at full rate.
 pub(crate) const ROWS_WITHOUT_TRACES: usize = 16;
 
-/// Work below which a batch is not worth waking threads for, in weights times rows times steps (about a millisecond).
+/// Work below which a batch is not worth waking threads for, in weights times rows times steps: from here on, about a
+/// fifth of a millisecond, two threads were faster than one at every size measured (`docs/performance.md`).
 #[cfg(feature = "rayon")]
-const PARALLEL_WORK: usize = 1 << 24;
+const PARALLEL_WORK: usize = 1 << 21;
 
 /// The shards of a batch and the workers that process them, each with a `W` of its own.
 #[derive(Clone, Debug)]
