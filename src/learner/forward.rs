@@ -91,12 +91,7 @@ impl<T: Scalar> Factors<T> {
 }
 
 impl<T: Scalar> StepFactors<'_, T> {
-    /// Makes a row contribute nothing and hand its cell on as it is: a step after its end.
-    pub(crate) fn idle(&mut self, row: usize, rows: usize) {
-        self.forget(row, rows);
-        row_of(self.forget_gate, row, rows).fill(T::ONE);
-    }
-    /// Makes a row contribute nothing and hand nothing on: a step of an episode that has been left.
+    /// Makes a row contribute nothing and hand nothing on: a step of an episode that has been left, or after the end.
     pub(crate) fn forget(&mut self, row: usize, rows: usize) {
         for buffer in
             [&mut *self.presynaptic, &mut *self.influence, &mut *self.forget_gate, &mut *self.dhidden_dcell]

@@ -151,7 +151,7 @@ impl<T: Scalar> Window<T> {
             self.forget_left_episodes(pass, first, step);
             let mut factors = self.factors.at(step);
             for row in (0..self.rows).filter(|&row| !self.forward.active[row]) {
-                factors.idle(row, self.rows);
+                factors.forget(row, self.rows);
             }
             self.forward.advance(level, weights, sequences, rows, first + step, &mut factors);
             if sequences.every_step() {

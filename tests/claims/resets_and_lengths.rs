@@ -91,6 +91,28 @@ fn a_learner_forgets_a_batch_that_was_not_finite() {
     }
 }
 
+/// Where only the last step has a target, nothing of an episode that was left reaches the gradient, NaN neither.
+#[test]
+fn what_was_not_finite_ends_with_its_episode() {
+    let problem = Problem::<f64>::new(FORM);
+    let targets = Targets::LastClass(&problem.classes[..FORM.batch]);
+    for reset in 1..FORM.steps {
+        let mut is_first = vec![false; FORM.steps * FORM.batch];
+        is_first[reset * FORM.batch..(reset + 1) * FORM.batch].fill(true);
+        let mut poisoned = problem.inputs.clone();
+        poisoned[..reset * FORM.batch * FORM.input].fill(f64::NAN);
+        let [clean, poisoned] = [&problem.inputs, &poisoned].map(|inputs| {
+            let sequences = Sequences::new(FORM.steps, FORM.batch, inputs, targets).unwrap();
+            sequences.with_resets(&is_first).unwrap()
+        });
+        for learner in &mut learners(&problem) {
+            let expected = run(&problem, learner.as_mut(), &clean);
+            assert_eq!(run(&problem, learner.as_mut(), &poisoned), expected, "reset at {reset}");
+            assert!(expected.iter().all(|g| g.is_finite()));
+        }
+    }
+}
+
 #[test]
 fn a_reset_heals_what_was_not_finite() {
     let problem = Problem::<f32>::new(FORM);
