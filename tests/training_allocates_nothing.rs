@@ -72,6 +72,8 @@ fn check<T: Scalar>(form: Form) {
 
 #[test]
 fn after_construction() {
+    // Handing shards to other threads may allocate.
+    rayon::ThreadPoolBuilder::new().num_threads(1).build_global().unwrap();
     let form = Form { input: 2, hidden: 40, steps: 12, batch: 20, seed: 5, ..Form::FULL };
     check::<f32>(form);
     check::<f64>(Form { every_step: false, classes: false, ..form });

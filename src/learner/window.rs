@@ -14,12 +14,9 @@
 //! windows carry the traces over (`crate::learner::carried`): what a window's learning signals do with the steps before
 //! it is (f_{t+1} dE/dc_{t+1} at its first step) times the trace carried into it.
 
-use std::ops::Range;
-
 use eligibility_kernels::Level;
-use eligibility_kernels::lstm_gates::{GATES, LstmGatesBackward};
 
-use crate::affine::{Rect, Scalar, add_transposed_times};
+use crate::affine::Scalar;
 use crate::buffer::Buffer;
 use crate::error::{Error, checked_product};
 use crate::feedback::Feedback;
@@ -28,8 +25,10 @@ use crate::learner::forward::{Factors, Forward};
 use crate::learner::output::Outputs;
 use crate::learner::packed::{PackedBack, Weights};
 use crate::network::Shape;
-use crate::readout::{Score, weights};
+use crate::readout::Score;
 use crate::sequences::{Rows, Sequences};
+
+mod back;
 
 /// Cells, i.e. rows at steps, whose signals and weight gradients are one matrix product: enough for its full rate, few
 /// enough to stay in L2.
@@ -187,181 +186,6 @@ impl<T: Scalar> Window<T> {
             }
             self.episode[row] = step;
             self.reaches_back[row] &= every_step && step > 0;
-        }
-    }
-
-    /// L_t of the steps `chunk` into `hidden`, where there is a target at every step.
-    fn signals(&mut self, chunk: Range<usize>, feedback: Rect<&[T]>) {
-        let per_step = self.rows * self.shape.readout.output();
-        let errors = &self.errors[chunk.start * per_step..chunk.end * per_step];
-        self.output.error[..errors.len()].copy_from_slice(errors);
-        let units = self.rows * self.shape.lstm.hidden();
-        self.output.signal(&mut self.hidden[..chunk.len() * units], feedback);
-    }
-
-    /// (4) for the steps `chunk` and the gates `gates`.
-    fn add_weight_gradient(&self, chunk: Range<usize>, gates: Range<usize>, gradient: &mut [T]) {
-        let (block, hidden) = (self.shape.layout.lstm(), self.shape.lstm.hidden());
-        let cells = chunk.len() * self.rows;
-        let (width, stride) = (GATES * hidden, block.stride());
-        let first = chunk.start * self.rows;
-        let dz = &self.factors.influence[first * width + gates.start * hidden..];
-        let presynaptic = &self.factors.presynaptic[first * stride..];
-        let gradient =
-            &mut gradient[block.range()][gates.start * hidden * stride..gates.end * hidden * stride];
-        add_transposed_times(
-            Rect::padded(gradient, gates.len() * hidden, block.columns(), stride),
-            Rect::padded(dz, cells, gates.len() * hidden, width),
-            Rect::padded(presynaptic, cells, block.columns(), stride),
-        );
-    }
-
-    /// (1) to (4) for BPTT, from the last step to the first.
-    fn back_through_everything(
-        &mut self,
-        pass: Pass<'_, T>,
-        first: usize,
-        steps: usize,
-        recurrent: &PackedBack<T>,
-        gradient: &mut [T],
-    ) {
-        let Pass { level, parameters, sequences, rows, .. } = pass;
-        let shape = self.shape;
-        let hidden = shape.lstm.hidden();
-        let units = self.rows * hidden;
-        let readout = weights(&shape.layout, parameters);
-        if !sequences.every_step() {
-            self.output.signal(&mut self.hidden[..units], readout);
-        }
-        self.hidden_gradient.fill(T::ZERO);
-        self.cell_gradient.fill(T::ZERO);
-        for start in (0..steps).step_by(self.chunk).rev() {
-            let chunk = start..steps.min(start + self.chunk);
-            if sequences.every_step() {
-                self.signals(chunk.clone(), readout);
-            }
-            for step in chunk.clone().rev() {
-                // (1)
-                let at = if sequences.every_step() { (step - start) * units } else { 0 };
-                let signals = self.hidden[at..at + units].chunks_exact(hidden);
-                let pairs = signals.zip(self.hidden_gradient.chunks_exact_mut(hidden)).take(rows.count);
-                for (row, (signal, dh)) in pairs.enumerate() {
-                    if sequences.every_step() || sequences.length(rows.start + row) == first + step + 1 {
-                        for (dh, &signal) in dh.iter_mut().zip(signal) {
-                            *dh += signal;
-                        }
-                    }
-                }
-                // (2) and (3): the factors become dE/dz
-                let factors = self.factors.at(step);
-                level.run(LstmGatesBackward {
-                    rows: self.rows,
-                    hidden_gradient: &self.hidden_gradient,
-                    forget_gate: factors.forget_gate,
-                    dhidden_dcell: factors.dhidden_dcell,
-                    cell_gradient: &mut self.cell_gradient,
-                    influence: &mut *factors.influence,
-                });
-                if step > 0 {
-                    recurrent.map(level, self.rows, factors.influence, &mut self.hidden_gradient);
-                }
-                if let Some(is_first) = sequences.is_first(first + step, rows) {
-                    let resets = self.hidden_gradient.chunks_exact_mut(hidden).zip(is_first);
-                    for (dh, _) in resets.filter(|(_, first)| **first) {
-                        dh.fill(T::ZERO);
-                    }
-                }
-            }
-            self.add_weight_gradient(chunk, 0..GATES, gradient);
-        }
-    }
-
-    /// (1) to (4) for e-prop, row by row, from the last step to the first; the traces go on to the next window.
-    fn back_through_cell(
-        &mut self,
-        pass: Pass<'_, T>,
-        first: usize,
-        steps: usize,
-        feedback: Rect<&[T]>,
-        gradient: &mut [T],
-    ) {
-        let (every_step, ends) = (pass.sequences.every_step(), ends(pass, first, steps));
-        let units = self.rows * self.shape.lstm.hidden();
-        if !every_step && ends {
-            self.output.signal(&mut self.hidden[..units], feedback);
-        }
-        self.cell_gradient.fill(T::ZERO);
-        for start in (0..steps).step_by(self.chunk).rev() {
-            let chunk = start..steps.min(start + self.chunk);
-            if every_step {
-                self.signals(chunk.clone(), feedback);
-            }
-            for row in 0..pass.rows.count {
-                let last = last(pass, first, steps, row);
-                let goes_on = pass.sequences.length(pass.rows.start + row) > first + steps;
-                if let Some(carried) = self.carried.as_mut().filter(|_| goes_on) {
-                    carried.prepare(pass.level, &self.factors, row, steps, first == 0);
-                }
-                let learns = every_step || last.is_some();
-                if learns {
-                    self.scan_row_back(pass.level, row, chunk.clone(), every_step, last);
-                } else if ends {
-                    // Its factors are not gradients, and (4) is for all rows.
-                    for step in chunk.clone() {
-                        let width = GATES * self.shape.lstm.hidden();
-                        self.factors.at(step).influence[row * width..(row + 1) * width].fill(T::ZERO);
-                    }
-                }
-                if let Some(carried) = &mut self.carried {
-                    let signal = (learns && self.reaches_back[row])
-                        .then(|| &self.cell_gradient[row * units / self.rows..(row + 1) * units / self.rows]);
-                    carried.advance(pass.level, &self.factors, row, steps, goes_on, signal, gradient);
-                }
-            }
-            if every_step {
-                self.add_weight_gradient(chunk, 0..GATES, gradient);
-            } else if ends {
-                self.add_weight_gradient(chunk.clone(), 0..GATES - 1, gradient);
-                for step in chunk {
-                    let ends_here = (0..self.rows).any(|row| last(pass, first, steps, row) == Some(step));
-                    if ends_here {
-                        self.add_weight_gradient(step..step + 1, GATES - 1..GATES, gradient);
-                    }
-                }
-            }
-        }
-    }
-
-    /// (1) to (3) of one row over the steps `chunk`: its factors become dE/dz.
-    fn scan_row_back(
-        &mut self,
-        level: Level,
-        row: usize,
-        chunk: Range<usize>,
-        every_step: bool,
-        last: Option<usize>,
-    ) {
-        let (hidden, units) = (self.shape.lstm.hidden(), self.rows * self.shape.lstm.hidden());
-        let part = |per_unit: usize| row * per_unit * hidden..(row + 1) * per_unit * hidden;
-        let silent = &mut self.hidden_gradient[..hidden];
-        silent.fill(T::ZERO);
-        for step in chunk.clone().rev() {
-            let hidden_gradient = if every_step {
-                &self.hidden[(step - chunk.start) * units..][part(1)]
-            } else if last == Some(step) {
-                &self.hidden[part(1)]
-            } else {
-                &*silent
-            };
-            let factors = self.factors.at(step);
-            level.run(LstmGatesBackward {
-                rows: 1,
-                hidden_gradient,
-                forget_gate: &factors.forget_gate[part(1)],
-                dhidden_dcell: &factors.dhidden_dcell[part(1)],
-                cell_gradient: &mut self.cell_gradient[part(1)],
-                influence: &mut factors.influence[part(GATES)],
-            });
         }
     }
 }
