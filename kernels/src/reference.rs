@@ -130,13 +130,14 @@ pub fn trace_factors<T: Real>(op: TraceFactors<'_, T>) {
     }
 }
 
-/// Twin of [`TraceBlock`].
+/// Twin of [`TraceBlock`]. Where P_0 is zero for all units, a reset, the old trace takes part in nothing.
 pub fn trace_block<T: Real>(op: TraceBlock<'_, T>) {
     let (traces, row) = op.sizes();
+    let forgotten = op.factors[op.steps * traces..].iter().all(|&kept| kept == T::ZERO);
     for index in (0..op.trace.len()).filter(|index| index % row < op.columns) {
         let (trace, column) = (index / row, index % row);
         let factor = |step: usize| op.factors[step * traces + trace].to_f64();
-        let mut e = factor(op.steps) * op.trace[index].to_f64();
+        let mut e = if forgotten { 0.0 } else { factor(op.steps) * op.trace[index].to_f64() };
         for step in 0..op.steps {
             e += factor(step) * op.presynaptic.at(step, 0..row)[column].to_f64();
         }
