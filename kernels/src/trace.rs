@@ -1,4 +1,5 @@
-//! The eligibility trace with a real scalar decay: the recursion and its contraction, one step at a time.
+//! The eligibility trace with a real scalar decay: the recursion and its contraction, step by step, or many
+//! steps in one pass (equations (3) and (4), in the file `block`).
 //!
 //! For every batch row, gate q and unit j, over the presynaptic activity z_t of that row:
 //!

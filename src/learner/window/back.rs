@@ -118,8 +118,12 @@ impl<T: Scalar> Window<T> {
                 self.signals(chunk.clone(), feedback);
             }
             for row in 0..pass.rows.count {
+                let length = pass.sequences.length(pass.rows.start + row);
+                if length <= first {
+                    continue; // It has ended: its factors are zero, its trace is of no use, whatever it holds.
+                }
                 let last = last(pass, first, steps, row);
-                let goes_on = pass.sequences.length(pass.rows.start + row) > first + steps;
+                let goes_on = length > first + steps;
                 if let Some(carried) = self.carried.as_mut().filter(|_| goes_on) {
                     carried.prepare(pass.level, &self.factors, row, steps, first == 0);
                 }
