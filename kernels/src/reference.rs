@@ -9,6 +9,7 @@ use crate::lstm_gates::{GATES, LstmGates, LstmGatesBackward, OutputNonlinearity}
 use crate::real::Real;
 use crate::trace::{
     TraceBlock, TraceBlockContract, TraceContract, TraceFactors, TraceStep, TraceStepContract,
+    TraceSumFactors,
 };
 use crate::update::{Adam, RmsProp, Sgd};
 
@@ -127,6 +128,21 @@ pub fn trace_factors<T: Real>(op: TraceFactors<'_, T>) {
             product *= op.decay.at(step, 0..op.units)[trace % op.units].to_f64();
         }
         op.factors[op.steps * traces + trace] = T::from_f64(product);
+    }
+}
+
+/// Twin of [`TraceSumFactors`].
+pub fn trace_sum_factors<T: Real>(op: TraceSumFactors<'_, T>) {
+    let (traces, TraceFactors { steps, units, decay, influence, factors }) = (op.traces(), op.factors);
+    for trace in 0..traces {
+        let mut lambda = 0.0;
+        for step in (0..steps).rev() {
+            lambda += op.weight.at(step, 0..units)[trace % units].to_f64();
+            factors[step * traces + trace] =
+                T::from_f64(lambda * influence.at(step, 0..traces)[trace].to_f64());
+            lambda *= decay.at(step, 0..units)[trace % units].to_f64();
+        }
+        factors[steps * traces + trace] = T::from_f64(lambda);
     }
 }
 

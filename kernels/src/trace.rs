@@ -1,5 +1,5 @@
 //! The eligibility trace with a real scalar decay: the recursion and its contraction, step by step, or many
-//! steps in one pass (equations (3) and (4), in the file `block`).
+//! steps in one pass (equations (3) to (5), in the file `block`).
 //!
 //! For every batch row, gate q and unit j, over the presynaptic activity z_t of that row:
 //!
@@ -18,7 +18,7 @@ use crate::real::Real;
 mod block;
 mod sweep;
 
-pub use block::{TraceBlock, TraceBlockContract, TraceFactors};
+pub use block::{TraceBlock, TraceBlockContract, TraceFactors, TraceSumFactors};
 
 /// One streaming step of the traces, equation (1), for a batch of rows.
 ///

@@ -10,6 +10,13 @@
 //! (3) is K steps of the recursion (1), unrolled. (4) is what a block's learning signals do with the trace that was
 //! carried into it: omega = A_1 lambda_1 with lambda_s = l_s + A_{s+1} lambda_{s+1}, which the step back through the
 //! gates leaves in its cell gradient. The block's own part of (2) is a matrix product and needs no trace.
+//!
+//! A sum of traces over time is the same algebra with weights w_s in place of learning signals:
+//!
+//! ```text
+//! (5) sum over s of w_s[j] E_s[q, j, :] = omega[j] E_0[q, j, :] + sum over s of (lambda_s[j] u_s[q, j]) z_s[:]
+//!     lambda_s = w_s + A_{s+1} lambda_{s+1}        omega = A_1 lambda_1
+//! ```
 
 use crate::lanes::Lanes;
 use crate::level::Kernel;
@@ -56,6 +63,42 @@ pub struct TraceFactors<'a, T> {
     pub influence: Strided<'a, T>,
     /// `[steps + 1, gates * units]`: out P_1 u_1, ..., P_K u_K, P_0.
     pub factors: &'a mut [T],
+}
+
+/// The factors of a weighted sum of a block's traces, backwards over its steps: lambda_s u_s and omega of equation (5).
+///
+/// With a weight of 1 at the last step and 0 before, these are [`TraceFactors`]. The sum itself is a
+/// [`TraceContract`](super::TraceContract) of E_0 with omega, and a [`TraceBlock`] of the sum so far that keeps all of it.
+///
+/// Accuracy: at most `steps` roundings a factor. Elements of lambda below [`Real::TRACE_FLUSH`] become zero.
+///
+/// # Panics
+///
+/// [`Level::run`](crate::Level::run) panics if the lengths do not fit each other.
+///
+/// Cost: one product a factor, a product and a sum a unit and step.
+///
+/// ```
+/// use eligibility_kernels::{Level, Strided, trace::{TraceFactors, TraceSumFactors}};
+/// let mut factors = [0.0_f32; 3];
+/// Level::detect().run(TraceSumFactors {
+///     factors: TraceFactors {
+///         steps: 2,
+///         units: 1,
+///         decay: Strided { data: &[0.5, 0.25], stride: 1 },
+///         influence: Strided { data: &[3.0, 2.0], stride: 1 },
+///         factors: &mut factors,
+///     },
+///     weight: Strided { data: &[1.0, 4.0], stride: 1 },
+/// });
+/// assert_eq!(factors, [6.0, 8.0, 1.0]); // lambda: 1 + 0.25 * 4, 4
+/// ```
+#[derive(Debug)]
+pub struct TraceSumFactors<'a, T> {
+    /// The recursion; `factors` receives lambda_1 u_1, ..., lambda_K u_K, omega.
+    pub factors: TraceFactors<'a, T>,
+    /// w_s: `[units]` a step, shared by the gates.
+    pub weight: Strided<'a, T>,
 }
 
 /// `steps` steps of the traces of one batch row, equation (3).
@@ -152,6 +195,19 @@ impl<T> TraceFactors<'_, T> {
     }
 }
 
+impl<T> TraceSumFactors<'_, T> {
+    /// As [`TraceFactors::traces`].
+    ///
+    /// # Panics
+    ///
+    /// If the lengths do not fit each other.
+    #[track_caller]
+    pub(crate) fn traces(&self) -> usize {
+        self.weight.check("weight", self.factors.steps, self.factors.units);
+        self.factors.traces()
+    }
+}
+
 impl<T> TraceBlock<'_, T> {
     /// Traces and the elements of each one's row.
     ///
@@ -204,7 +260,18 @@ impl<T: Real> Kernel<T> for TraceFactors<'_, T> {
     #[inline(always)]
     fn run<V: Lanes<Element = T>>(self, token: V::Token) {
         if self.traces() > 0 {
-            scan::<V>(token, self);
+            scan::<V>(token, self, None);
+        }
+    }
+}
+
+impl<T: Real> Kernel<T> for TraceSumFactors<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Lanes<Element = T>>(self, token: V::Token) {
+        if self.traces() > 0 {
+            scan::<V>(token, self.factors, Some(self.weight));
         }
     }
 }

@@ -2,7 +2,9 @@
 //! reset forgets is not even read; the columns beyond the last are left alone.
 
 use crate::common::{assert_agrees, assert_same_bits, config, lengths, levels, ordinary};
-use eligibility_kernels::trace::{TraceBlock, TraceBlockContract, TraceFactors, TraceStep};
+use eligibility_kernels::trace::{
+    TraceBlock, TraceBlockContract, TraceContract, TraceFactors, TraceStep, TraceSumFactors,
+};
 use eligibility_kernels::{Level, Real, Strided, reference};
 use proptest::prelude::*;
 
@@ -62,6 +64,62 @@ impl<T: Real> Block<T> {
             None => reference::trace_block_contract(op),
         }
         self.gradient = gradient;
+    }
+    /// `sum += sum over s of w_s E_s`, with the signal of the block as every step's weight times its number.
+    fn run_sum(&mut self, level: Option<Level>) {
+        let Self { steps, units, gates, columns, row, .. } = *self;
+        let traces = gates * units;
+        let weight = self.weights();
+        let op = TraceSumFactors {
+            factors: TraceFactors {
+                steps,
+                units,
+                decay: Strided { data: &self.decay, stride: units + GAP },
+                influence: Strided { data: &self.influence, stride: traces + GAP },
+                factors: &mut self.factors,
+            },
+            weight: Strided { data: &weight, stride: units },
+        };
+        match level {
+            Some(level) => level.run(op),
+            None => reference::trace_sum_factors(op),
+        }
+        let omega = self.factors[steps * traces..][..units].to_vec();
+        let (trace, sum) = (&self.trace, &mut self.gradient);
+        let carried = TraceContract { active: &[true], columns: row, signal: &omega, trace, gradient: sum };
+        Level::detect().run(carried);
+        self.factors[steps * traces..].fill(T::ONE);
+        let presynaptic = Strided { data: &self.presynaptic[..], stride: row + GAP };
+        let block =
+            TraceBlock { steps, columns, presynaptic, factors: &self.factors, trace: &mut self.gradient };
+        match level {
+            Some(level) => level.run(block),
+            None => reference::trace_block(block),
+        }
+    }
+    fn weights(&self) -> Vec<T> {
+        let step = |step: usize| self.signal.iter().map(move |&w| w * T::from_f64(step as f64));
+        (0..self.steps).flat_map(step).collect()
+    }
+    /// The same, step by step.
+    fn run_sum_stepwise(&mut self) {
+        let (weight, last) = (self.weights(), self.steps);
+        for step in 0..last {
+            let mut one = self.clone();
+            one.steps = 1;
+            one.decay.drain(..step * (self.units + GAP));
+            one.influence.drain(..step * (self.gates * self.units + GAP));
+            one.presynaptic.drain(..step * (self.row + GAP));
+            one.run_stepwise();
+            self.trace = one.trace;
+            reference::trace_contract(TraceContract {
+                active: &[true],
+                columns: self.row,
+                signal: &weight[step * self.units..][..self.units],
+                trace: &self.trace,
+                gradient: &mut self.gradient,
+            });
+        }
     }
     /// The recursion, step by step.
     fn run_stepwise(&mut self) {
@@ -128,6 +186,15 @@ fn check<T: Real>(before: &Block<T>) {
             assert_agrees("trace step by step", index, both.trace[index], stepwise.trace[index], tolerance);
             let product = 4.0 * T::EPSILON.to_f64() * (64.0 + 8.0);
             assert_agrees("gradient", index, both.gradient[index], twin.gradient[index], product);
+        }
+        let (mut sum, mut sum_stepwise) = (before.clone(), before.clone());
+        sum.run_sum(Some(level));
+        sum_stepwise.run_sum_stepwise();
+        // As many traces as there are steps, each with a weight of at most 8 times its step.
+        let tolerance = tolerance * 8.0 * (before.steps * before.steps + 1) as f64;
+        for index in (0..before.trace.len()).filter(|index| index % before.row < before.columns) {
+            let [found, expected] = [sum.gradient[index], sum_stepwise.gradient[index]];
+            assert_agrees("sum of traces", index, found, expected, tolerance);
         }
         let reach = before.columns.next_multiple_of(level.width::<T>());
         for index in (0..before.trace.len()).filter(|index| index % before.row >= reach) {

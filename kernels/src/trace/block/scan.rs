@@ -1,4 +1,5 @@
-//! The factors of a block, backwards over its steps: `P_s u_s` and `P_0`, with `P_s = A_{s+1} P_{s+1}` and `P_K = 1`.
+//! The factors of a block, backwards over its steps: `P_s u_s` and `P_0`, with `P_s = A_{s+1} P_{s+1}` and `P_K = 1`; with
+//! weights `lambda_s u_s` and `omega = A_1 lambda_1`, with `lambda_s = w_s + A_{s+1} lambda_{s+1}`.
 
 use core::ops::Range;
 
@@ -6,17 +7,32 @@ use super::super::sweep::flush;
 use super::TraceFactors;
 use crate::lanes::Lanes;
 use crate::real::Real;
+use crate::strided::Strided;
 
 /// Backwards over the steps: `factors[s, q, j] = P_s u_s`, and in the last row `P_0`, where P_s is kept until then.
+/// Without weights these are 1 at the last step and 0 before.
 #[inline(always)]
-pub(super) fn scan<V: Lanes>(token: V::Token, op: TraceFactors<'_, V::Element>) {
+pub(super) fn scan<V: Lanes>(
+    token: V::Token,
+    op: TraceFactors<'_, V::Element>,
+    weight: Option<Strided<'_, V::Element>>,
+) {
     let TraceFactors { steps, units, decay, influence, factors } = op;
     let traces = factors.len() / (steps + 1);
     let body = units - units % V::WIDTH;
     let (factors, kept) = factors.split_at_mut(steps * traces);
     let (product, others) = kept.split_at_mut(units);
-    product.fill(V::Element::ONE);
+    product.fill(if weight.is_some() { V::Element::ZERO } else { V::Element::ONE });
     for step in (0..steps).rev() {
+        if let Some(weight) = weight {
+            let weight = weight.at(step, 0..units);
+            for start in (0..body).step_by(V::WIDTH) {
+                add_weight::<V, true>(token, start..start + V::WIDTH, weight, product);
+            }
+            if body < units {
+                add_weight::<V, false>(token, body..units, weight, product);
+            }
+        }
         let (u, target) = (influence.at(step, 0..traces), &mut factors[step * traces..][..traces]);
         let mut gate = 0;
         while gate < traces {
@@ -67,4 +83,17 @@ fn decay_product<V: Lanes, const FULL: bool>(
     let product = &mut product[lanes.clone()];
     let next = V::load_part::<FULL>(token, product) * V::load_part::<FULL>(token, &decay[lanes]);
     flush(token, next).store_part::<FULL>(product);
+}
+
+/// `product = weight + product` in `lanes`.
+#[inline(always)]
+fn add_weight<V: Lanes, const FULL: bool>(
+    token: V::Token,
+    lanes: Range<usize>,
+    weight: &[V::Element],
+    product: &mut [V::Element],
+) {
+    let product = &mut product[lanes.clone()];
+    let sum = V::load_part::<FULL>(token, &weight[lanes]) + V::load_part::<FULL>(token, product);
+    sum.store_part::<FULL>(product);
 }
