@@ -72,6 +72,11 @@ pub enum Error {
     NoStep,
     /// A fused update came after the step's traces had been used already.
     AlreadyLearned,
+    /// A fused update was asked of a learner whose gradient is not made in one sweep.
+    NotFused {
+        /// What keeps it from that.
+        what: &'static str,
+    },
     /// `ELIGIBILITY_LEVEL` names no level of this machine.
     Level(LevelError),
 }
@@ -106,6 +111,9 @@ impl fmt::Display for Error {
                     f,
                     "a fused update must be the first learning signal of its step: use learn for others"
                 )
+            }
+            Self::NotFused { what } => {
+                write!(f, "{what} cannot be part of a fused update: use learn and an optimiser's update")
             }
             Self::Level(error) => error.fmt(f),
         }

@@ -10,6 +10,7 @@
 //! | local factor, influence | s, the derivative of a step's cell (or hidden) state by a preactivation, the past held fixed |
 //! | eligibility trace, `trace` | the recursion e_t = f_t e_{t-1} + dc_t/dW. Bellec et al. (2020) call this the eligibility *vector*, and dh/dc times it the *trace*; here the word always means the recursion |
 //! | learning signal | L, the derivative of the loss by h_t, perhaps through feedback weights |
+//! | trace echo, trace scaling | [`Echo`], [`TraceScaling`] |
 //! | feedback weights | B, from output error to learning signal: [`Feedback`] |
 //! | readout | the output layer: [`Readout`] |
 //! | reset mask, `is_first` | x_t starts a new episode: state and traces are zeroed before it |
@@ -25,6 +26,7 @@
 mod affine;
 mod buffer;
 mod error;
+mod extensions;
 mod feedback;
 mod init;
 mod layout;
@@ -39,6 +41,7 @@ mod sequences;
 pub use affine::Scalar;
 pub use buffer::Buffer;
 pub use error::Error;
+pub use extensions::{Echo, TraceScaling};
 pub use feedback::Feedback;
 pub use init::Init;
 pub use layout::{Block, Gate, Layout, LstmBlocks, ReadoutBlocks};

@@ -168,6 +168,10 @@ impl<'a, T: Scalar> Sequences<'a, T> {
     pub(crate) fn every_step(&self) -> bool {
         matches!(self.targets, Targets::EveryClass(_) | Targets::EveryValues(_))
     }
+    /// Whether the row has a target at `step`.
+    pub(crate) fn has_target(&self, step: usize, row: usize) -> bool {
+        if self.every_step() { step < self.length(row) } else { step + 1 == self.length(row) }
+    }
     /// The target of a row: at `step` if there is one at every step, else its only one.
     pub(crate) fn target(&self, step: usize, row: usize) -> Target<'a, T> {
         let values = |values: &'a [T], index: usize, count: usize| {

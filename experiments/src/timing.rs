@@ -147,8 +147,7 @@ fn time_in<T: Scalar>(case: Case, op: Op, schedule: ScheduleKind, seed: u64) -> 
 
     let before = PeakAlloc.current_usage();
     PeakAlloc.reset_peak_usage();
-    let options =
-        EpropOptions { feedback: Feedback::Symmetric, schedule: schedule.schedule(case.steps), level: None };
+    let options = EpropOptions { schedule: schedule.schedule(case.steps), ..EpropOptions::default() };
     let mut results = match op {
         Op::Fwd => {
             let mut evaluator = Evaluator::new(&network, case.batch)?;

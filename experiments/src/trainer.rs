@@ -127,7 +127,11 @@ impl<T: Element> Trainer<T> {
             Recipe::Bptt { max_steps } => Box::new(Bptt::new(&self.network, rows, *max_steps)?),
             Recipe::Eprop { feedback, schedule } => {
                 let (feedback, schedule) = (feedback.clone(), *schedule);
-                Box::new(Eprop::new(&self.network, rows, EpropOptions { feedback, schedule, level: None })?)
+                Box::new(Eprop::new(
+                    &self.network,
+                    rows,
+                    EpropOptions { feedback, schedule, ..EpropOptions::default() },
+                )?)
             }
         };
         self.held_bytes = PeakAlloc.current_usage().saturating_sub(before);

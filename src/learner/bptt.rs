@@ -6,6 +6,7 @@ use eligibility_kernels::Level;
 
 use crate::affine::Scalar;
 use crate::error::{Error, check_nonempty};
+use crate::extensions::Extensions;
 use crate::learner::packed::{Packed, PackedBack, Weights};
 use crate::learner::shards::{ROWS_WITHOUT_TRACES, Shards};
 use crate::learner::window::{Pass, Through, Window};
@@ -55,7 +56,7 @@ impl<T: Scalar> Bptt<T> {
         check_nonempty("batch", batch)?;
         check_nonempty("number of steps", max_steps)?;
         let (shape, level) = (network.shape(), Level::from_env()?);
-        let window = |rows| Window::zeros(shape, rows, batch, max_steps, false);
+        let window = |rows| Window::zeros(shape, rows, batch, max_steps, false, Extensions::default());
         let shards = Shards::new(batch, ROWS_WITHOUT_TRACES, shape.layout.len(), window)?;
         let rows = shards.rows();
         let packed = Packed::zeros(&shape, rows, level);

@@ -5,16 +5,26 @@
 //! (2) dE/dW_q += omega eps_0                                            omega = f_1 dE/dc_1
 //! ```
 //!
+//! With a trace echo also the sum of the traces so far, `crate::extensions`:
+//!
+//! ```text
+//! (3) sum_K = sum_0 + omega eps_0 + sum over s of (lambda_s u_s) presynaptic_s^T
+//!     lambda_s = dh_s/dc_s + f_{s+1} lambda_{s+1}                       omega = f_1 lambda_1
+//! ```
+//!
 //! K steps of the recursion in one pass over the trace (`eligibility_kernels::trace`), and in the same pass what the
 //! window's learning signals do with the trace carried into it.
 
 use eligibility_kernels::lstm_gates::GATES;
-use eligibility_kernels::trace::{TraceBlock, TraceBlockContract, TraceContract, TraceFactors};
+use eligibility_kernels::trace::{
+    TraceBlock, TraceBlockContract, TraceContract, TraceFactors, TraceSumFactors,
+};
 use eligibility_kernels::{Level, Strided};
 
 use crate::affine::Scalar;
 use crate::buffer::Buffer;
 use crate::error::{Error, checked_product};
+use crate::extensions::Extensions;
 use crate::learner::forward::Factors;
 use crate::learner::traces::TRACED;
 use crate::network::Shape;
@@ -28,15 +38,48 @@ pub(crate) struct Carried<T: Scalar> {
     trace: Buffer<T>,
     /// `[steps + 1, 3, hidden]`: of one row, P_s u_s and P_0.
     factors: Buffer<T>,
+    echo: Option<Sum<T>>,
+}
+
+/// What a trace echo needs.
+#[derive(Clone, Debug)]
+struct Sum<T: Scalar> {
+    /// `[rows, 3, hidden, stride]`: the sum of traces.
+    sum: Buffer<T>,
+    /// `[steps + 1, 3, hidden]`: of one row, lambda_s u_s and omega.
+    factors: Buffer<T>,
+    /// `[steps, hidden]`: of one row, dh_s/dc_s of the steps that count.
+    weight: Buffer<T>,
+    episode: Episode,
+}
+
+/// What a window has of a row's last episode.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Episode {
+    /// First step whose trace is to be in the sum.
+    pub(crate) counts_from: usize,
+    /// Whether it began before the window.
+    pub(crate) goes_back: bool,
 }
 
 impl<T: Scalar> Carried<T> {
     /// For windows of at most `steps` steps.
-    pub(crate) fn zeros(shape: &Shape, rows: usize, steps: usize) -> Result<Self, Error> {
+    pub(crate) fn zeros(
+        shape: &Shape,
+        rows: usize,
+        steps: usize,
+        extensions: Extensions,
+    ) -> Result<Self, Error> {
         let hidden = shape.lstm.hidden();
         let trace = checked_product("the traces", &[rows, TRACED, hidden, shape.layout.lstm().stride()])?;
         let factors = checked_product("the traces", &[steps + 1, TRACED, hidden])?;
-        Ok(Self { shape: *shape, rows, trace: Buffer::zeros(trace), factors: Buffer::zeros(factors) })
+        let echo = extensions.echoes().then(|| Sum {
+            sum: Buffer::zeros(trace),
+            factors: Buffer::zeros(factors),
+            weight: Buffer::zeros(steps * hidden),
+            episode: Episode { counts_from: 0, goes_back: false },
+        });
+        Ok(Self { shape: *shape, rows, trace: Buffer::zeros(trace), factors: Buffer::zeros(factors), echo })
     }
 
     /// The factors of (1) for one row and `steps` steps, before anything overwrites the influences. Without a trace to
@@ -64,6 +107,91 @@ impl<T: Scalar> Carried<T> {
         if first {
             self.factors[length - TRACED * hidden..length].fill(T::ZERO);
         }
+    }
+
+    /// The factors of (3), likewise.
+    pub(crate) fn prepare_sum(
+        &mut self,
+        level: Level,
+        factors: &Factors<T>,
+        row: usize,
+        steps: usize,
+        episode: Episode,
+    ) {
+        let Some(echo) = &mut self.echo else { return };
+        let hidden = self.shape.lstm.hidden();
+        let slopes = factors.dhidden_dcell.chunks_exact(hidden).skip(row).step_by(self.rows);
+        for (step, (weight, slope)) in
+            echo.weight.chunks_exact_mut(hidden).zip(slopes).take(steps).enumerate()
+        {
+            if step < episode.counts_from {
+                weight.fill(T::ZERO);
+            } else {
+                weight.copy_from_slice(slope);
+            }
+        }
+        echo.episode = episode;
+        level.run(TraceSumFactors {
+            factors: TraceFactors {
+                steps,
+                units: hidden,
+                decay: Strided { data: &factors.forget_gate[row * hidden..], stride: self.rows * hidden },
+                influence: Strided {
+                    data: &factors.influence[row * GATES * hidden..],
+                    stride: self.rows * GATES * hidden,
+                },
+                factors: &mut echo.factors[..(steps + 1) * TRACED * hidden],
+            },
+            weight: Strided { data: &echo.weight, stride: hidden },
+        });
+    }
+
+    /// What the window's learning signals, or their coming, do with the sum carried into it: `gradient += signal sum_0`.
+    pub(crate) fn learn_echo(&self, level: Level, row: usize, signal: &[T], gradient: &mut [T]) {
+        let Some(echo) = &self.echo else { return };
+        let block = self.shape.layout.lstm();
+        let per_row = TRACED * self.shape.lstm.hidden() * block.stride();
+        level.run(TraceContract {
+            active: &[true],
+            columns: block.stride(),
+            signal,
+            trace: &echo.sum[row * per_row..(row + 1) * per_row],
+            gradient: &mut gradient[block.range()][..per_row],
+        });
+    }
+
+    /// (3) for one row, before (1) and after [`Carried::prepare_sum`].
+    pub(crate) fn advance_sum(&mut self, level: Level, factors: &Factors<T>, row: usize, steps: usize) {
+        let Some(echo) = &mut self.echo else { return };
+        let (block, hidden) = (self.shape.layout.lstm(), self.shape.lstm.hidden());
+        let per_row = TRACED * hidden * block.stride();
+        let (trace, sum) =
+            (&self.trace[row * per_row..][..per_row], &mut echo.sum[row * per_row..][..per_row]);
+        let (omega, goes_back) = (steps * TRACED * hidden, echo.episode.goes_back);
+        if goes_back {
+            if echo.episode.counts_from > 0 {
+                sum.fill(T::ZERO);
+            }
+            let signal = &echo.factors[omega..omega + hidden];
+            level.run(TraceContract {
+                active: &[true],
+                columns: block.stride(),
+                signal,
+                trace,
+                gradient: &mut *sum,
+            });
+        }
+        echo.factors[omega..omega + TRACED * hidden].fill(if goes_back { T::ONE } else { T::ZERO });
+        level.run(TraceBlock {
+            steps,
+            columns: block.columns(),
+            presynaptic: Strided {
+                data: &factors.presynaptic[row * block.stride()..],
+                stride: self.rows * block.stride(),
+            },
+            factors: &echo.factors[..omega + TRACED * hidden],
+            trace: sum,
+        });
     }
 
     /// (1) for one row if it `goes_on` beyond the window, after [`Carried::prepare`]; (2) if there is a signal.

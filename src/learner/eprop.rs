@@ -11,6 +11,7 @@ use eligibility_kernels::Level;
 
 use crate::affine::Scalar;
 use crate::error::{Error, check_nonempty};
+use crate::extensions::{Echo, Extensions, TraceScaling};
 use crate::feedback::Feedback;
 use crate::learner::packed::{Packed, Weights};
 use crate::learner::shards::{ROWS_WITH_TRACES, ROWS_WITHOUT_TRACES, Shards};
@@ -74,6 +75,10 @@ pub struct EpropOptions<T: Scalar> {
     pub feedback: Feedback<T>,
     /// How the sum over time is evaluated.
     pub schedule: Schedule,
+    /// What else a learning signal is multiplied with.
+    pub echo: Echo,
+    /// Factors in the computation of the traces.
+    pub scaling: TraceScaling,
     /// The instruction-set level; `None`: what `ELIGIBILITY_LEVEL` says, or the best.
     pub level: Option<Level>,
 }
@@ -124,23 +129,25 @@ impl<T: Scalar> Eprop<T> {
     ///
     /// # Errors
     ///
-    /// If the batch or a block is empty, the feedback matrix has the wrong size, the memory would be too large, or
+    /// If the batch or a block is empty, the feedback matrix has the wrong size, an echo's or a scaling's factor is not
+    /// finite, the scaling's decay is not in [0, 1], the memory would be too large, or
     /// `ELIGIBILITY_LEVEL` names no level of this machine.
     pub fn new(network: &Network<T>, batch: usize, options: EpropOptions<T>) -> Result<Self, Error> {
         check_nonempty("batch", batch)?;
-        let EpropOptions { feedback, schedule, level } = options;
+        let EpropOptions { feedback, schedule, echo, scaling, level } = options;
+        let extensions = Extensions::new(echo, scaling)?;
         let shape = network.shape();
         feedback.check(&shape)?;
         let level = level.map_or_else(Level::from_env, Ok)?;
         let gradient = shape.layout.len();
         let windows = |steps, traces| {
-            let window = |rows| Window::zeros(shape, rows, batch, steps, traces);
+            let window = |rows| Window::zeros(shape, rows, batch, steps, traces, extensions);
             let most = if traces { ROWS_WITH_TRACES } else { ROWS_WITHOUT_TRACES };
             Ok(Engine::Windows(Shards::new(batch, most, gradient, window)?))
         };
         let engine = match schedule {
             Schedule::Streaming => {
-                let traces = |rows| TraceRows::zeros(shape, rows, batch, usize::MAX);
+                let traces = |rows| TraceRows::zeros(shape, rows, batch, usize::MAX, extensions);
                 Ok::<_, Error>(Engine::Streaming(Shards::new(batch, ROWS_WITH_TRACES, gradient, traces)?))
             }
             Schedule::Blocked(steps) => {

@@ -28,6 +28,8 @@ pub(crate) struct Forward<T: Scalar> {
     /// `[ahead, rows, 4, hidden]`: of so many steps a single row's inputs are projected ahead.
     preactivation: Buffer<T>,
     ahead: usize,
+    /// What the forget gate is multiplied with in the traces' recursion (`crate::extensions`).
+    trace_decay: T,
     /// `[rows]`: rows whose sequence has not ended.
     pub(crate) active: Vec<bool>,
 }
@@ -118,8 +120,14 @@ impl<T: Scalar> Forward<T> {
             state: LstmState::zeros(&shape.lstm, rows)?,
             preactivation: Buffer::zeros(preactivation),
             ahead,
+            trace_decay: T::ONE,
             active: vec![true; rows],
         })
+    }
+
+    /// For factors of traces with this decay; the cell's own recursion stays as it is.
+    pub(crate) fn with_trace_decay(self, decay: f64) -> Self {
+        Self { trace_decay: T::from_f64(decay), ..self }
     }
 
     /// Sets the state from which the rows of `sequences` start.
@@ -224,8 +232,13 @@ impl<T: Scalar> Forward<T> {
             forget_gate: &mut *factors.forget_gate,
             dhidden_dcell: &mut *factors.dhidden_dcell,
         });
-        for row in (0..rows).filter(|&row| self.active[row] && resets(row)) {
-            factors.forget_gate[row * hidden..(row + 1) * hidden].fill(T::ZERO);
+        for row in (0..rows).filter(|&row| self.active[row]) {
+            let forget_gate = &mut factors.forget_gate[row * hidden..(row + 1) * hidden];
+            if resets(row) {
+                forget_gate.fill(T::ZERO);
+            } else if self.trace_decay != T::ONE {
+                forget_gate.iter_mut().for_each(|f| *f *= self.trace_decay);
+            }
         }
     }
 }

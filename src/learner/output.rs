@@ -27,7 +27,9 @@ pub(crate) struct Outputs<T: Scalar> {
     /// Rows of a step.
     rows: usize,
     /// What a row's loss counts in the loss of the batch.
-    weight: T,
+    pub(crate) weight: T,
+    /// `[cells]`: the same for a cell that was scored, zero for others.
+    pub(crate) weights: Vec<T>,
     /// `[cells, output]`: y.
     pub(crate) output: Buffer<T>,
     /// `[cells, output]`: dE/dy, zero for cells that are not scored.
@@ -41,7 +43,7 @@ impl<T: Scalar> Outputs<T> {
         let length = checked_product("the learner's memory", &[steps, rows, readout.output()])?;
         let weight = T::from_f64(1.0 / batch as f64);
         let (output, error) = (Buffer::zeros(length), Buffer::zeros(length));
-        Ok(Self { readout, layout, rows, weight, output, error })
+        Ok(Self { readout, layout, rows, weight, weights: vec![T::ZERO; steps * rows], output, error })
     }
 
     /// Where there is a target at every step: outputs of the steps from `first` on, whose hidden states are `hidden`
@@ -114,6 +116,7 @@ impl<T: Scalar> Outputs<T> {
         let range = cell * self.readout.output()..(cell + 1) * self.readout.output();
         let (output, error) = (&self.output[range.clone()], &mut self.error[range]);
         total.targets += 1;
+        self.weights[cell] = self.weight;
         match target {
             Target::Class(class) => {
                 let largest = output.iter().fold(f64::NEG_INFINITY, |largest, y| largest.max(y.to_f64()));
@@ -141,7 +144,14 @@ impl<T: Scalar> Outputs<T> {
 
     /// Marks `cell` as not scored.
     fn skip(&mut self, cell: usize) {
+        self.weights[cell] = T::ZERO;
         self.error[cell * self.readout.output()..(cell + 1) * self.readout.output()].fill(T::ZERO);
+    }
+
+    /// Takes errors that somebody else computed, as they are.
+    pub(crate) fn set_errors(&mut self, errors: &[T]) {
+        self.error.copy_from_slice(errors);
+        self.weights.fill(T::ONE);
     }
 
     /// Adds the readout's gradient, `sum over cells of dE/dy [h; 1]^T`.

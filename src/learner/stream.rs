@@ -4,6 +4,7 @@ use eligibility_kernels::Level;
 
 use crate::affine::Scalar;
 use crate::error::{Error, check_nonempty, check_size};
+use crate::extensions::Extensions;
 use crate::feedback::Feedback;
 use crate::learner::EpropOptions;
 use crate::learner::traces::TraceRows;
@@ -60,8 +61,9 @@ impl<T: Scalar> EpropStream<T> {
         check_nonempty("number of streams", rows)?;
         let shape = network.shape();
         options.feedback.check(&shape)?;
+        let extensions = Extensions::new(options.echo, options.scaling)?;
         let level = options.level.map_or_else(Level::from_env, Ok)?;
-        let traces = TraceRows::zeros(shape, rows, rows, 1)?;
+        let traces = TraceRows::zeros(shape, rows, rows, 1, extensions)?;
         Ok(Self { shape, feedback: options.feedback, level, traces, started: false })
     }
 
@@ -115,6 +117,9 @@ impl<T: Scalar> EpropStream<T> {
         if streams > 1 {
             let what = "streams of a fused update";
             return Err(Error::Capacity { what, reserved: 1, found: streams });
+        }
+        if self.traces.echoes() {
+            return Err(Error::NotFused { what: "a trace echo" });
         }
         self.check_learn(network)?;
         if !self.traces.pending() {
@@ -174,7 +179,7 @@ impl<T: Scalar> EpropStream<T> {
         self.check_learn(network)?;
         check_size("gradient", self.shape.layout.len(), gradient.len())?;
         check_size("output error", self.traces.output.error.len(), output_error.len())?;
-        self.traces.output.error.copy_from_slice(output_error);
+        self.traces.output.set_errors(output_error);
         self.add_gradient(network, gradient);
         Ok(())
     }

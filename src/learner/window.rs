@@ -19,11 +19,13 @@ use eligibility_kernels::Level;
 use crate::affine::Scalar;
 use crate::buffer::Buffer;
 use crate::error::{Error, checked_product};
+use crate::extensions::Extensions;
 use crate::feedback::Feedback;
 use crate::learner::carried::Carried;
 use crate::learner::forward::{Factors, Forward};
 use crate::learner::output::Outputs;
 use crate::learner::packed::{PackedBack, Weights};
+use crate::learner::traces::TRACED;
 use crate::network::Shape;
 use crate::readout::Score;
 use crate::sequences::{Rows, Sequences};
@@ -67,6 +69,9 @@ pub(crate) struct Window<T: Scalar> {
     output: Outputs<T>,
     factors: Factors<T>,
     carried: Option<Carried<T>>,
+    extensions: Extensions,
+    /// `[rows, hidden]`: what a trace echo adds to the learning signals of a step; empty without an echo.
+    echo: Buffer<T>,
     /// `[steps, rows, output]`: dE/dy_t, where there is a target at every step.
     errors: Buffer<T>,
     /// `[chunk, rows, hidden]`: h_t on the way forward, L_t on the way back.
@@ -89,6 +94,7 @@ impl<T: Scalar> Window<T> {
         batch: usize,
         steps: usize,
         traces: bool,
+        extensions: Extensions,
     ) -> Result<Self, Error> {
         // Rows with a trace are scanned back one by one, over the whole window.
         let chunk = if traces { steps } else { steps.min(CELLS.div_ceil(rows)) };
@@ -99,10 +105,12 @@ impl<T: Scalar> Window<T> {
             rows,
             steps,
             chunk,
-            forward: Forward::zeros(shape, rows, steps)?,
+            forward: Forward::zeros(shape, rows, steps)?.with_trace_decay(extensions.scaling.decay),
             output: Outputs::zeros(&shape, chunk, rows, batch)?,
             factors: Factors::zeros(&shape, rows, steps)?,
-            carried: traces.then(|| Carried::zeros(&shape, rows, steps)).transpose()?,
+            carried: traces.then(|| Carried::zeros(&shape, rows, steps, extensions)).transpose()?,
+            extensions,
+            echo: Buffer::zeros(if extensions.echoes() { units } else { 0 }),
             errors: Buffer::zeros(length(shape.readout.output())?),
             hidden: Buffer::zeros(chunk * units),
             hidden_gradient: Buffer::zeros(units),
@@ -128,6 +136,13 @@ impl<T: Scalar> Window<T> {
                     self.back_through_cell(pass, first, steps, feedback, gradient);
                 }
             }
+        }
+        if self.extensions.scaling.output != 1.0 {
+            // All of the gradient of gates with a trace is linear in what their traces are multiplied with.
+            let block = self.shape.layout.lstm();
+            let traced = TRACED * self.shape.lstm.hidden() * block.stride();
+            let factor = T::from_f64(self.extensions.scaling.output);
+            gradient[block.range()][..traced].iter_mut().for_each(|g| *g *= factor);
         }
         score
     }

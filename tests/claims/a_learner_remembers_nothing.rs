@@ -1,7 +1,7 @@
 //! Claim: a learner gives the same bits as a new one, whatever it was used for before: other weights, other sequences.
 
 use crate::common::problem::{Form, Problem};
-use eligibility::{Bptt, Eprop, EpropOptions, Evaluator, Learner, Network, Schedule};
+use eligibility::{Bptt, Echo, Eprop, EpropOptions, Evaluator, Learner, Network, Schedule};
 
 fn check<L: Learner<f64>>(name: &str, form: Form, make: impl Fn(&Network<f64>) -> L) {
     let (before, now) = (Problem::<f64>::new(Form { seed: 1, ..form }), Problem::<f64>::new(form));
@@ -20,12 +20,13 @@ fn check<L: Learner<f64>>(name: &str, form: Form, make: impl Fn(&Network<f64>) -
 fn of_weights_and_sequences() {
     for batch in [1, 3, 20] {
         for every_step in [false, true] {
-            let form = Form { batch, every_step, steps: 9, ..Form::FULL };
+            let echo = if batch == 1 { Echo::Literal { alpha: 0.1 } } else { Echo::Modulated { alpha: 0.1 } };
+            let form = Form { batch, every_step, steps: 9, echo, ..Form::FULL };
             let max_steps = form.steps;
             for schedule in [Schedule::Streaming, Schedule::Blocked(4), Schedule::WholeSequence { max_steps }]
             {
                 check(&schedule.to_string(), form, |network| {
-                    let options = EpropOptions { schedule, ..EpropOptions::default() };
+                    let options = EpropOptions { schedule, echo, ..EpropOptions::default() };
                     Eprop::new(network, batch, options).unwrap()
                 });
             }

@@ -2,7 +2,7 @@
 
 use crate::common::compare::assert_close;
 use crate::common::problem::{Form, Problem, blocks, forms};
-use eligibility::{Eprop, EpropOptions, EpropStream, Learner, Target};
+use eligibility::{Echo, Eprop, EpropOptions, EpropStream, Learner, Target};
 use proptest::prelude::*;
 
 fn target(problem: &Problem<f64>, index: usize) -> Target<'_, f64> {
@@ -18,10 +18,9 @@ proptest! {
     fn for_any_problem(form in forms(), random: bool, twice: bool) {
         let form = Form { lengths: false, initial: false, ..form };
         let problem = Problem::<f64>::new(form);
-        let options = || EpropOptions {
-            feedback: if random { problem.feedback.clone() } else { eligibility::Feedback::Symmetric },
-            ..EpropOptions::default()
-        };
+        let options = || problem.options(random);
+        // The literal echo of a step belongs to its first learning signal alone.
+        let twice = twice && !matches!(form.echo, Echo::Literal { .. });
         let mut eprop = Eprop::new(&problem.network, form.batch, options()).unwrap();
         let mut expected = problem.network.zero_gradient();
         let score = eprop.gradient(&problem.network, &problem.sequences(), &mut expected).unwrap();

@@ -91,7 +91,12 @@ impl Case {
             for schedule in
                 [Schedule::Streaming, Schedule::Blocked(7), Schedule::WholeSequence { max_steps: self.steps }]
             {
-                let options = EpropOptions { feedback: feedback.clone(), schedule, level: Some(level) };
+                let options = EpropOptions {
+                    feedback: feedback.clone(),
+                    schedule,
+                    level: Some(level),
+                    ..EpropOptions::default()
+                };
                 let mut eprop = Eprop::new(&self.network, self.batch, options).unwrap();
                 self.check_gradient(&format!("{schedule:?}, {level}"), "eprop", targets, &mut eprop);
             }

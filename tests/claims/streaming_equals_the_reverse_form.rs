@@ -2,15 +2,14 @@
 
 use crate::common::compare::assert_close;
 use crate::common::problem::{Form, Problem, blocks, forms};
-use eligibility::{Eprop, EpropOptions, Feedback, Learner, Level, Scalar, Schedule};
+use eligibility::{Eprop, EpropOptions, Learner, Level, Scalar, Schedule};
 use proptest::prelude::*;
 
 fn check<T: Scalar>(form: Form, block: usize, random: bool, tolerance: f64) {
     let problem = Problem::<T>::new(form);
-    let feedback = if random { problem.feedback.clone() } else { Feedback::Symmetric };
     for level in Level::available() {
         let run = |schedule| {
-            let options = EpropOptions { feedback: feedback.clone(), schedule, level: Some(level) };
+            let options = EpropOptions { schedule, level: Some(level), ..problem.options(random) };
             let mut eprop = Eprop::new(&problem.network, form.batch, options).unwrap();
             let mut gradient = problem.network.zero_gradient();
             let score = eprop.gradient(&problem.network, &problem.sequences(), &mut gradient).unwrap();

@@ -1,12 +1,19 @@
 //! The way back over a window: equations (1) to (4) of `crate::learner::window`, through everything or through the cell.
+//!
+//! A trace echo adds, to the learning signal of every step for the gates that have a trace (`crate::extensions`),
+//!
+//! ```text
+//! (5) alpha sum over t >= s of L_t        modulated         alpha        literal, if there is a target at some t >= s
+//! ```
 
 use std::ops::Range;
 
-use eligibility_kernels::Level;
 use eligibility_kernels::lstm_gates::{GATES, LstmGatesBackward};
 
 use super::{Pass, Window, ends, last};
 use crate::affine::{Rect, Scalar, add_transposed_times};
+use crate::extensions::Echo;
+use crate::learner::carried::Episode;
 use crate::learner::packed::PackedBack;
 use crate::readout::weights;
 
@@ -112,6 +119,7 @@ impl<T: Scalar> Window<T> {
             self.output.signal(&mut self.hidden[..units], feedback);
         }
         self.cell_gradient.fill(T::ZERO);
+        self.echo.fill(T::ZERO);
         for start in (0..steps).step_by(self.chunk).rev() {
             let chunk = start..steps.min(start + self.chunk);
             if every_step {
@@ -125,11 +133,20 @@ impl<T: Scalar> Window<T> {
                 let last = last(pass, first, steps, row);
                 let goes_on = length > first + steps;
                 if let Some(carried) = self.carried.as_mut().filter(|_| goes_on) {
+                    let heard = match self.extensions.echo {
+                        Echo::Literal { .. } => targets_end(pass, first, steps, row),
+                        _ => 0,
+                    };
+                    let episode = Episode {
+                        counts_from: heard.max(self.episode[row]),
+                        goes_back: self.reaches_back[row] && self.episode[row] == 0,
+                    };
                     carried.prepare(pass.level, &self.factors, row, steps, first == 0);
+                    carried.prepare_sum(pass.level, &self.factors, row, steps, episode);
                 }
                 let learns = every_step || last.is_some();
                 if learns {
-                    self.scan_row_back(pass.level, row, chunk.clone(), every_step, last);
+                    self.scan_row_back(pass, first, row, chunk.clone(), last);
                 } else if ends {
                     // Its factors are not gradients, and (4) is for all rows.
                     for step in chunk.clone() {
@@ -138,8 +155,15 @@ impl<T: Scalar> Window<T> {
                     }
                 }
                 if let Some(carried) = &mut self.carried {
-                    let signal = (learns && self.reaches_back[row])
-                        .then(|| &self.cell_gradient[row * units / self.rows..(row + 1) * units / self.rows]);
+                    let part = row * units / self.rows..(row + 1) * units / self.rows;
+                    let reaches = learns && self.reaches_back[row];
+                    if let Some(echo) = self.echo.get(part.clone()).filter(|_| reaches) {
+                        carried.learn_echo(pass.level, row, echo, gradient);
+                    }
+                    if goes_on {
+                        carried.advance_sum(pass.level, &self.factors, row, steps);
+                    }
+                    let signal = reaches.then(|| &self.cell_gradient[part]);
                     carried.advance(pass.level, &self.factors, row, steps, goes_on, signal, gradient);
                 }
             }
@@ -160,12 +184,14 @@ impl<T: Scalar> Window<T> {
     /// (1) to (3) of one row over the steps `chunk`: its factors become dE/dz.
     fn scan_row_back(
         &mut self,
-        level: Level,
+        pass: Pass<'_, T>,
+        first: usize,
         row: usize,
         chunk: Range<usize>,
-        every_step: bool,
         last: Option<usize>,
     ) {
+        let Pass { level, sequences, rows, .. } = pass;
+        let every_step = sequences.every_step();
         let (hidden, units) = (self.shape.lstm.hidden(), self.rows * self.shape.lstm.hidden());
         let part = |per_unit: usize| row * per_unit * hidden..(row + 1) * per_unit * hidden;
         let silent = &mut self.hidden_gradient[..hidden];
@@ -179,6 +205,24 @@ impl<T: Scalar> Window<T> {
                 &*silent
             };
             let factors = self.factors.at(step);
+            if let Some(echo) = self.echo.get_mut(part(1)) {
+                let alpha = T::from_f64(self.extensions.echo.alpha());
+                match self.extensions.echo {
+                    Echo::Literal { .. } => {
+                        if sequences.has_target(first + step, rows.start + row) {
+                            echo.fill(alpha * self.output.weight);
+                        }
+                    }
+                    _ => echo.iter_mut().zip(hidden_gradient).for_each(|(echo, &l)| *echo += alpha * l),
+                }
+                let slopes = &factors.dhidden_dcell[part(1)];
+                for ((dc, &echo), &slope) in self.cell_gradient[part(1)].iter_mut().zip(&*echo).zip(slopes) {
+                    *dc += echo * slope;
+                }
+                if sequences.is_first(first + step, rows).is_some_and(|is_first| is_first[row]) {
+                    echo.fill(T::ZERO);
+                }
+            }
             level.run(LstmGatesBackward {
                 rows: 1,
                 hidden_gradient,
@@ -189,4 +233,10 @@ impl<T: Scalar> Window<T> {
             });
         }
     }
+}
+
+/// One more than the last step of the window at which the row has a target; 0 if it has none.
+fn targets_end<T: Scalar>(pass: Pass<'_, T>, first: usize, steps: usize, row: usize) -> usize {
+    let has_target = |&step: &usize| pass.sequences.has_target(first + step, pass.rows.start + row);
+    (0..steps).rev().find(has_target).map_or(0, |step| step + 1)
 }

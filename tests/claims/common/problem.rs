@@ -1,7 +1,8 @@
 //! Random learning problems of every form a learner takes, drawn from a seed.
 
 use eligibility::{
-    Feedback, Init, Loss, Lstm, LstmState, Network, OutputNonlinearity, Readout, Scalar, Sequences, Targets,
+    Echo, EpropOptions, Feedback, Init, Loss, Lstm, LstmState, Network, OutputNonlinearity, Readout, Scalar,
+    Sequences, Targets, TraceScaling,
 };
 use proptest::prelude::*;
 use rand::rngs::StdRng;
@@ -25,6 +26,8 @@ pub struct Form {
     pub lengths: bool,
     pub initial: bool,
     pub identity: bool,
+    pub echo: Echo,
+    pub scaling: TraceScaling,
     pub seed: u64,
 }
 
@@ -42,6 +45,8 @@ impl Form {
         lengths: false,
         initial: false,
         identity: false,
+        echo: Echo::Off,
+        scaling: TraceScaling { output: 1.0, decay: 1.0 },
         seed: 1,
     };
     /// Every switch on but the identity, and sizes for several shards and more than one vector.
@@ -61,7 +66,17 @@ impl Form {
 pub fn forms() -> impl Strategy<Value = Form> {
     let sizes = (1..4_usize, 1..6_usize, 1..4_usize, 1..9_usize, 1..4_usize);
     let flags = any::<[bool; 6]>();
-    (sizes, flags, any::<u64>()).prop_map(|((input, hidden, output, steps, batch), flags, seed)| {
+    let echo = prop_oneof![
+        2 => Just(Echo::Off),
+        1 => (0.01..1.0).prop_map(|alpha| Echo::Modulated { alpha }),
+        1 => (-0.5..0.5).prop_map(|alpha| Echo::Literal { alpha }),
+    ];
+    let scaling = prop_oneof![
+        2 => Just(TraceScaling::default()),
+        1 => (-2.0..2.0, 0.0..1.0).prop_map(|(output, decay)| TraceScaling { output, decay }),
+    ];
+    (sizes, flags, echo, scaling, any::<u64>()).prop_map(|(sizes, flags, echo, scaling, seed)| {
+        let (input, hidden, output, steps, batch) = sizes;
         let [every_step, classes, resets, lengths, initial, identity] = flags;
         Form {
             input,
@@ -75,6 +90,8 @@ pub fn forms() -> impl Strategy<Value = Form> {
             lengths,
             initial,
             identity,
+            echo,
+            scaling,
             seed,
         }
     })
@@ -119,6 +136,13 @@ impl<T: Scalar> Problem<T> {
         let lengths = (0..form.batch).map(|_| length(&mut rng)).collect();
         let feedback = Feedback::random(&network, &mut rng);
         Self { form, network, inputs, classes, values, is_first, lengths, initial, feedback }
+    }
+
+    /// E-prop with the form's extensions, and random feedback if asked for.
+    pub fn options(&self, random: bool) -> EpropOptions<T> {
+        let feedback = if random { self.feedback.clone() } else { Feedback::Symmetric };
+        let Form { echo, scaling, .. } = self.form;
+        EpropOptions { feedback, echo, scaling, ..EpropOptions::default() }
     }
 
     pub fn sequences(&self) -> Sequences<'_, T> {

@@ -10,6 +10,9 @@ pub struct Weights(pub [Vec<f64>; 5]);
 #[derive(Clone, Debug, Default)]
 pub struct Record {
     pub hidden_prev: Vec<Vec<f64>>,
+    pub cell_prev: Vec<Vec<f64>>,
+    /// The step begins an episode: by a reset, or as the row's first.
+    pub begins: Vec<bool>,
     pub output_error: Vec<Option<Vec<f64>>>,
 }
 
@@ -21,6 +24,8 @@ pub enum Objective<'a> {
     /// `sum_t L_t . h_t` with constant L_t = B^T (dE/dy_t as recorded), B `[O, H]`: its gradient is what random
     /// feedback follows.
     Linear(&'a [f64]),
+    /// `sum_t S_t . h_t` with these constant S_t, one for every recorded step.
+    Signals(&'a [Vec<f64>]),
 }
 
 fn sigmoid(x: f64) -> f64 {
@@ -33,6 +38,17 @@ pub fn loss(
     weights: &Weights,
     objective: Objective<'_>,
     frozen: Option<&Record>,
+) -> (f64, Record) {
+    decayed_loss(problem, weights, objective, frozen, 1.0)
+}
+
+/// The same with `decay` times the derivative by c_{t-1}: what depends on it differs from the record by so much less.
+pub fn decayed_loss(
+    problem: &Problem<f64>,
+    weights: &Weights,
+    objective: Objective<'_>,
+    frozen: Option<&Record>,
+    decay: f64,
 ) -> (f64, Record) {
     let form = problem.form;
     let (inputs, units, outputs) = (form.input, form.hidden, form.output);
@@ -54,6 +70,13 @@ pub fn loss(
             let index = record.hidden_prev.len();
             let h_prev = frozen.map_or_else(|| h.clone(), |frozen| frozen.hidden_prev[index].clone());
             record.hidden_prev.push(h_prev.clone());
+            if let Some(frozen) = frozen.filter(|_| decay != 1.0) {
+                for (c, recorded) in c.iter_mut().zip(&frozen.cell_prev[index]) {
+                    *c = recorded + decay * (*c - recorded);
+                }
+            }
+            record.cell_prev.push(c.clone());
+            record.begins.push(t == 0 || problem.is_first[cell]);
             let x = &problem.inputs[cell * inputs..][..inputs];
             let z = |k: usize| {
                 let from_x: f64 = (0..inputs).map(|i| w_ih[k * inputs + i] * x[i]).sum();
@@ -71,10 +94,14 @@ pub fn loss(
             let y: Vec<f64> = (0..outputs)
                 .map(|k| b_out[k] + (0..units).map(|j| w_out[k * units + j] * h[j]).sum::<f64>())
                 .collect();
+            if let Objective::Signals(signals) = objective {
+                total += signals[index].iter().zip(&h).map(|(signal, h)| signal * h).sum::<f64>();
+            }
             record.output_error.push(scored.then(|| {
                 let (value, error) = score(problem, target, &y);
                 total += match objective {
                     Objective::Real => value,
+                    Objective::Signals(_) => 0.0,
                     Objective::Linear(feedback) => {
                         let error = frozen.expect("recorded errors").output_error[index].as_ref().unwrap();
                         let signal =
