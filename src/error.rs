@@ -49,6 +49,15 @@ pub enum Error {
         /// The kind that was given.
         found: &'static str,
     },
+    /// The timing of the targets does not go with something that was asked of them.
+    Timing {
+        /// What was asked.
+        what: &'static str,
+        /// The timing that it needs.
+        expected: &'static str,
+        /// The timing that was given.
+        found: &'static str,
+    },
     /// A network has the right sizes but another form than the one the learner was made for.
     Form {
         /// In what it differs.
@@ -94,6 +103,9 @@ impl fmt::Display for Error {
             Self::Setting { what, expected, found } => write!(f, "{what} must be {expected}, but is {found}"),
             Self::Target { expected, found } => {
                 write!(f, "this readout's loss needs {expected} as targets, but was given {found}")
+            }
+            Self::Timing { what, expected, found } => {
+                write!(f, "{what} needs {expected}, but was given {found}")
             }
             Self::Form { what } => {
                 write!(

@@ -65,6 +65,8 @@ pub enum Target<'a, T> {
     Class(usize),
     /// `[output]`: values, for [`Loss::SquaredError`].
     Values(&'a [T]),
+    /// None, for any loss: nothing is scored and no learning signal arises.
+    Absent,
 }
 
 /// Loss and hits, summed over whatever was scored.

@@ -39,6 +39,7 @@ pub struct Sequences<'a, T: Scalar> {
     targets: Targets<'a, T>,
     is_first: Option<&'a [bool]>,
     lengths: Option<&'a [usize]>,
+    target_mask: Option<&'a [bool]>,
     initial: Option<&'a LstmState<T>>,
 }
 
@@ -65,7 +66,16 @@ impl<'a, T: Scalar> Sequences<'a, T> {
             Targets::EveryClass(classes) => check_size("classes", cells, classes.len())?,
             Targets::LastValues(_) | Targets::EveryValues(_) => {}
         }
-        Ok(Self { steps, batch, inputs, targets, is_first: None, lengths: None, initial: None })
+        Ok(Self {
+            steps,
+            batch,
+            inputs,
+            targets,
+            is_first: None,
+            lengths: None,
+            target_mask: None,
+            initial: None,
+        })
     }
     /// With a reset mask `[steps, batch]`: where it is true, x_t starts a new episode, so that row's state *and
     /// traces* are zeroed before the step.
@@ -92,6 +102,30 @@ impl<'a, T: Scalar> Sequences<'a, T> {
             }
         }
         Ok(Self { lengths: Some(lengths), ..self })
+    }
+    /// With a target mask `[steps, batch]`, for targets at every step: where it is false, that row has no target at that
+    /// step. What lies in its place is not read and may be any class or NaN; nothing is scored there and no learning
+    /// signal arises. The loss stays the mean over the rows of the sum over a row's targets.
+    ///
+    /// ```
+    /// use eligibility::{Sequences, Targets};
+    /// // A target every other step of one row.
+    /// let values = [1.0, f32::NAN, -1.0, f32::NAN];
+    /// let sequences = Sequences::new(4, 1, &[0.1, 0.2, 0.3, 0.4], Targets::EveryValues(&values))?;
+    /// assert!(sequences.with_target_mask(&[true, false, true, false]).is_ok());
+    /// # Ok::<(), eligibility::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the size does not fit or targets are at the last step only.
+    pub fn with_target_mask(self, target_mask: &'a [bool]) -> Result<Self, Error> {
+        if !self.every_step() {
+            let (expected, found) = ("targets at every step", "targets at each row's last step");
+            return Err(Error::Timing { what: "target mask", expected, found });
+        }
+        check_size("target mask", self.steps * self.batch, target_mask.len())?;
+        Ok(Self { target_mask: Some(target_mask), ..self })
     }
     /// With an initial state, taken as a constant: no gradient flows into it.
     #[must_use]
@@ -122,10 +156,12 @@ impl<'a, T: Scalar> Sequences<'a, T> {
         let outputs = shape.readout.output();
         match (self.targets, shape.readout.loss()) {
             (Targets::LastClass(classes) | Targets::EveryClass(classes), Loss::CrossEntropy) => {
-                match classes.iter().position(|&class| class >= outputs) {
+                let read =
+                    |cell: usize| !self.every_step() || self.has_target(cell / self.batch, cell % self.batch);
+                let mut wrong = classes.iter().enumerate().filter(|&(_, &class)| class >= outputs);
+                match wrong.find(|&(index, _)| read(index)) {
                     None => Ok(()),
-                    Some(index) => {
-                        let found = classes[index];
+                    Some((index, &found)) => {
                         Err(Error::OutOfRange { what: "target class", index, largest: outputs - 1, found })
                     }
                 }
@@ -164,16 +200,24 @@ impl<'a, T: Scalar> Sequences<'a, T> {
     pub(crate) fn initial(&self) -> Option<&'a LstmState<T>> {
         self.initial
     }
-    /// Whether there is a target at every step.
+    /// Whether targets are per step, not per row.
     pub(crate) fn every_step(&self) -> bool {
         matches!(self.targets, Targets::EveryClass(_) | Targets::EveryValues(_))
     }
-    /// Whether the row has a target at `step`.
+    /// Whether a row has a target at `step`. Nothing else decides it.
     pub(crate) fn has_target(&self, step: usize, row: usize) -> bool {
-        if self.every_step() { step < self.length(row) } else { step + 1 == self.length(row) }
+        if self.every_step() {
+            let masked_in = |mask: &[bool]| mask[step * self.batch + row];
+            step < self.length(row) && self.target_mask.is_none_or(masked_in)
+        } else {
+            step + 1 == self.length(row)
+        }
     }
-    /// The target of a row: at `step` if there is one at every step, else its only one.
+    /// The target of a row at `step`; absent where it has none.
     pub(crate) fn target(&self, step: usize, row: usize) -> Target<'a, T> {
+        if !self.has_target(step, row) {
+            return Target::Absent;
+        }
         let values = |values: &'a [T], index: usize, count: usize| {
             let outputs = values.len() / count;
             Target::Values(&values[index * outputs..][..outputs])

@@ -46,9 +46,8 @@ impl<T: Scalar> Outputs<T> {
         Ok(Self { readout, layout, rows, weight, weights: vec![T::ZERO; steps * rows], output, error })
     }
 
-    /// Where there is a target at every step: outputs of the steps from `first` on, whose hidden states are `hidden`
-    /// `[steps, rows, hidden]`. Scores the rows that are still running and sets their errors to `weight * dE/dy`, those
-    /// of the others to zero.
+    /// Outputs of the steps from `first` on, whose hidden states are `hidden` `[steps, rows, hidden]`. Scores the rows
+    /// that have a target and sets their errors to `weight * dE/dy`, those of the others to zero.
     pub(crate) fn score_steps(
         &mut self,
         parameters: &[T],
@@ -61,11 +60,9 @@ impl<T: Scalar> Outputs<T> {
         self.forward(parameters, hidden);
         for cell in 0..self.cells(hidden) {
             let (step, row) = (first + cell / self.rows, cell % self.rows);
-            if row < rows.count && step < sequences.length(rows.start + row) {
-                self.score(cell, sequences.target(step, rows.start + row), total);
-            } else {
-                self.skip(cell);
-            }
+            let there = row < rows.count;
+            let target = if there { sequences.target(step, rows.start + row) } else { Target::Absent };
+            self.score(cell, target, total);
         }
     }
 
@@ -83,11 +80,9 @@ impl<T: Scalar> Outputs<T> {
         self.forward(parameters, hidden);
         for row in 0..self.rows {
             let last = if row < rows.count { sequences.length(rows.start + row) - 1 } else { usize::MAX };
-            if steps.contains(&last) {
-                self.score(row, sequences.target(last, rows.start + row), total);
-            } else {
-                self.skip(row);
-            }
+            let ends = steps.contains(&last);
+            let target = if ends { sequences.target(last, rows.start + row) } else { Target::Absent };
+            self.score(row, target, total);
         }
     }
 
@@ -111,13 +106,15 @@ impl<T: Scalar> Outputs<T> {
         times_transposed(Rect::dense(output, cells, outputs), Beta::Add, hidden, weights);
     }
 
-    /// (2) or (3): scores the output of `cell` and sets its error to `weight * dE/dy`.
+    /// (2) or (3): scores the output of `cell` and sets its error to `weight * dE/dy`, or to zero without a target.
     pub(crate) fn score(&mut self, cell: usize, target: Target<'_, T>, total: &mut Score) {
         let range = cell * self.readout.output()..(cell + 1) * self.readout.output();
         let (output, error) = (&self.output[range.clone()], &mut self.error[range]);
-        total.targets += 1;
-        self.weights[cell] = self.weight;
+        let there = target != Target::Absent;
+        total.targets += usize::from(there);
+        self.weights[cell] = if there { self.weight } else { T::ZERO };
         match target {
+            Target::Absent => error.fill(T::ZERO),
             Target::Class(class) => {
                 let largest = output.iter().fold(f64::NEG_INFINITY, |largest, y| largest.max(y.to_f64()));
                 let sum: f64 = output.iter().map(|y| (y.to_f64() - largest).exp()).sum();
@@ -140,12 +137,6 @@ impl<T: Scalar> Outputs<T> {
                 total.loss += 0.5 * squares;
             }
         }
-    }
-
-    /// Marks `cell` as not scored.
-    fn skip(&mut self, cell: usize) {
-        self.weights[cell] = T::ZERO;
-        self.error[cell * self.readout.output()..(cell + 1) * self.readout.output()].fill(T::ZERO);
     }
 
     /// Takes errors that somebody else computed, as they are.

@@ -87,7 +87,8 @@ impl<T: Scalar> EpropStream<T> {
         Ok(&self.traces.output.output)
     }
 
-    /// *Adds* the gradient of the loss at the last step to `gradient`: the mean over the streams.
+    /// *Adds* the gradient of the loss at the last step to `gradient`: the mean over the streams, of which those whose
+    /// target is [`Target::Absent`] have no loss.
     ///
     /// `targets` is `[rows]`. May be called not at all, once or several times after a step.
     ///
@@ -145,7 +146,7 @@ impl<T: Scalar> EpropStream<T> {
                         found,
                     });
                 }
-                (Target::Class(_), Loss::CrossEntropy) => {}
+                (Target::Class(_), Loss::CrossEntropy) | (Target::Absent, _) => {}
                 (Target::Values(values), Loss::SquaredError) => {
                     check_size("target values", outputs, values.len())?;
                 }

@@ -6,7 +6,9 @@ use eligibility::{Echo, Eprop, EpropOptions, EpropStream, Learner, Target};
 use proptest::prelude::*;
 
 fn target(problem: &Problem<f64>, index: usize) -> Target<'_, f64> {
-    if problem.form.classes {
+    if !problem.target_mask[index] {
+        Target::Absent
+    } else if problem.form.classes {
         Target::Class(problem.classes[index])
     } else {
         Target::Values(&problem.values[index * problem.form.output..][..problem.form.output])

@@ -54,6 +54,9 @@ fn sizes_of_sequences() {
     rejects(sequences.with_lengths(&[1]), &["lengths", "2", "1"]);
     rejects(sequences.with_lengths(&[3, 0]), &["length", "at least 1"]);
     rejects(sequences.with_lengths(&[3, 4]), &["lengths", "at most 3", "element 1 is 4"]);
+    rejects(sequences.with_target_mask(&[true; 6]), &["target mask", "every step", "last step"]);
+    let sequences = Sequences::new(3, 2, &x, Targets::EveryClass(&[0; 6])).unwrap();
+    rejects(sequences.with_target_mask(&[true; 5]), &["target mask", "6", "5"]);
 }
 
 #[test]
@@ -95,6 +98,9 @@ fn whatever_a_learner_is_given() {
             Sequences::new(4, 2, x, Targets::LastValues(&[0.0; 6])).unwrap(),
             &["needs classes", "values"],
         );
+        let every = Sequences::new(4, 2, x, Targets::EveryClass(&[0, 9, 0, 8, 0, 0, 0, 0])).unwrap();
+        let masked = every.with_target_mask(&[true, false, true, true, true, true, true, true]).unwrap();
+        reject(masked, &["target class", "at most 2", "element 3 is 8"]);
         let initial = LstmState::zeros(network.lstm(), 3).unwrap();
         reject(fitting().starting_from(&initial), &["initial cell state", "10", "15"]);
         if index > 0 {
@@ -128,6 +134,7 @@ fn whatever_a_stream_is_given() {
     rejects(stream.learn(network, &[Target::Class(3)], &mut gradient), &["target class", "at most 2", "3"]);
     rejects(stream.learn(network, &[], &mut gradient), &["targets", "1", "0"]);
     rejects(stream.learn(network, &[Target::Values(&[0.0; 3])], &mut gradient), &["needs classes"]);
+    rejects(stream.learn(network, &[Target::Absent; 2], &mut gradient), &["targets", "1", "2"]);
     rejects(stream.learn(network, &[Target::Class(0)], &mut gradient[1..]), &["gradient"]);
     rejects(stream.learn_from_error(network, &[0.0; 2], &mut gradient), &["output error", "3", "2"]);
     assert!(gradient.iter().all(|&g| g == 0.0));

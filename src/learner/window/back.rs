@@ -74,7 +74,7 @@ impl<T: Scalar> Window<T> {
                 let signals = self.hidden[at..at + units].chunks_exact(hidden);
                 let pairs = signals.zip(self.hidden_gradient.chunks_exact_mut(hidden)).take(rows.count);
                 for (row, (signal, dh)) in pairs.enumerate() {
-                    if sequences.every_step() || sequences.length(rows.start + row) == first + step + 1 {
+                    if sequences.has_target(first + step, rows.start + row) {
                         for (dh, &signal) in dh.iter_mut().zip(signal) {
                             *dh += signal;
                         }

@@ -24,6 +24,8 @@ pub struct Form {
     pub classes: bool,
     pub resets: bool,
     pub lengths: bool,
+    /// Targets at some steps only, where they are per step. What is masked out is no class and no number.
+    pub mask: bool,
     pub initial: bool,
     pub identity: bool,
     pub echo: Echo,
@@ -43,6 +45,7 @@ impl Form {
         classes: true,
         resets: false,
         lengths: false,
+        mask: false,
         initial: false,
         identity: false,
         echo: Echo::Off,
@@ -56,6 +59,7 @@ impl Form {
         batch: 19,
         resets: true,
         lengths: true,
+        mask: true,
         initial: true,
         seed: 7,
         ..Self::PLAIN
@@ -65,7 +69,7 @@ impl Form {
 /// Forms small enough for finite differences.
 pub fn forms() -> impl Strategy<Value = Form> {
     let sizes = (1..4_usize, 1..6_usize, 1..4_usize, 1..9_usize, 1..4_usize);
-    let flags = any::<[bool; 6]>();
+    let flags = any::<[bool; 7]>();
     let echo = prop_oneof![
         2 => Just(Echo::Off),
         1 => (0.01..1.0).prop_map(|alpha| Echo::Modulated { alpha }),
@@ -77,7 +81,7 @@ pub fn forms() -> impl Strategy<Value = Form> {
     ];
     (sizes, flags, echo, scaling, any::<u64>()).prop_map(|(sizes, flags, echo, scaling, seed)| {
         let (input, hidden, output, steps, batch) = sizes;
-        let [every_step, classes, resets, lengths, initial, identity] = flags;
+        let [every_step, classes, resets, lengths, mask, initial, identity] = flags;
         Form {
             input,
             hidden,
@@ -88,6 +92,7 @@ pub fn forms() -> impl Strategy<Value = Form> {
             classes,
             resets,
             lengths,
+            mask,
             initial,
             identity,
             echo,
@@ -107,6 +112,8 @@ pub struct Problem<T: Scalar> {
     pub values: Vec<T>,
     pub is_first: Vec<bool>,
     pub lengths: Vec<usize>,
+    /// All true unless the form has a mask and targets per step.
+    pub target_mask: Vec<bool>,
     pub initial: LstmState<T>,
     pub feedback: Feedback<T>,
 }
@@ -125,17 +132,23 @@ impl<T: Scalar> Problem<T> {
         let mut real = |length: usize, scale: f64| -> Vec<T> {
             (0..length).map(|_| T::from_f64(scale * rng.random_range(-1.0..1.0))).collect()
         };
-        let (inputs, values) = (real(cells * form.input, 2.0), real(targets * form.output, 1.0));
+        let (inputs, mut values) = (real(cells * form.input, 2.0), real(targets * form.output, 1.0));
         let mut initial = LstmState::zeros(&lstm, form.batch).unwrap();
         initial.cell.copy_from_slice(&real(form.batch * form.hidden, 1.0));
         initial.hidden.copy_from_slice(&real(form.batch * form.hidden, 0.7));
-        let classes = (0..targets).map(|_| rng.random_range(0..form.output)).collect();
+        let mut classes: Vec<_> = (0..targets).map(|_| rng.random_range(0..form.output)).collect();
         let is_first = (0..cells).map(|_| form.resets && rng.random_bool(0.25)).collect();
         let length =
             |rng: &mut StdRng| if form.lengths { rng.random_range(1..=form.steps) } else { form.steps };
         let lengths = (0..form.batch).map(|_| length(&mut rng)).collect();
         let feedback = Feedback::random(&network, &mut rng);
-        Self { form, network, inputs, classes, values, is_first, lengths, initial, feedback }
+        let masks = form.mask && form.every_step;
+        let target_mask: Vec<_> = (0..cells).map(|_| !(masks && rng.random_bool(0.5))).collect();
+        for cell in (0..cells).filter(|&cell| !target_mask[cell]) {
+            classes[cell] = usize::MAX;
+            values[cell * form.output..(cell + 1) * form.output].fill(T::from_f64(f64::NAN));
+        }
+        Self { form, network, inputs, classes, values, is_first, lengths, target_mask, initial, feedback }
     }
 
     /// E-prop with the form's extensions, and random feedback if asked for.
@@ -146,6 +159,12 @@ impl<T: Scalar> Problem<T> {
     }
 
     pub fn sequences(&self) -> Sequences<'_, T> {
+        let sequences = self.sequences_without_mask();
+        let masks = self.form.mask && self.form.every_step;
+        if masks { sequences.with_target_mask(&self.target_mask).unwrap() } else { sequences }
+    }
+
+    pub fn sequences_without_mask(&self) -> Sequences<'_, T> {
         let targets = match (self.form.classes, self.form.every_step) {
             (true, true) => Targets::EveryClass(&self.classes),
             (true, false) => Targets::LastClass(&self.classes),

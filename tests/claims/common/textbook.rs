@@ -89,7 +89,8 @@ pub fn decayed_loss(
                 c[j] = f * c[j] + i * g;
                 h[j] = o * if form.identity { c[j] } else { c[j].tanh() };
             }
-            let scored = form.every_step || t + 1 == problem.lengths[row];
+            let scored =
+                if form.every_step { problem.target_mask[cell] } else { t + 1 == problem.lengths[row] };
             let target = if form.every_step { cell } else { row };
             let y: Vec<f64> = (0..outputs)
                 .map(|k| b_out[k] + (0..units).map(|j| w_out[k * units + j] * h[j]).sum::<f64>())
