@@ -20,15 +20,19 @@ impl<T: Scalar> Feedback<T> {
     pub(crate) fn check(&self, shape: &Shape) -> Result<(), Error> {
         match self {
             Self::Symmetric => Ok(()),
-            Self::Random(matrix) => {
-                check_size("feedback weights", shape.readout.output() * shape.lstm.hidden(), matrix.len())
-            }
+            Self::Random(matrix) => check_size(
+                "feedback weights",
+                shape.readout.output() * shape.layout.top().lstm.hidden(),
+                matrix.len(),
+            ),
         }
     }
     pub(crate) fn matrix<'a>(&'a self, shape: &Shape, parameters: &'a [T]) -> Rect<&'a [T]> {
         match self {
-            Self::Symmetric => weights(&shape.layout, parameters),
-            Self::Random(matrix) => Rect::dense(&matrix[..], shape.readout.output(), shape.lstm.hidden()),
+            Self::Symmetric => weights(shape.layout.readout(), parameters),
+            Self::Random(matrix) => {
+                Rect::dense(&matrix[..], shape.readout.output(), shape.layout.top().lstm.hidden())
+            }
         }
     }
 }

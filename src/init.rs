@@ -48,17 +48,33 @@ impl Init {
         readout: Readout,
         rng: &mut (impl Rng + ?Sized),
     ) -> Result<Network<T>, Error> {
+        self.stacked(&[lstm], readout, rng)
+    }
+
+    /// The same for several layers, from the input up, as [`Network::stacked`]; (1) with each layer's own hidden size.
+    ///
+    /// # Errors
+    ///
+    /// If the offset is not finite, the layers do not fit each other or the sizes are too large.
+    pub fn stacked<T: Scalar>(
+        &self,
+        layers: &[Lstm],
+        readout: Readout,
+        rng: &mut (impl Rng + ?Sized),
+    ) -> Result<Network<T>, Error> {
         check_setting("forget bias offset", "finite", self.forget_bias_offset, |_| true)?;
-        let mut network = Network::zeros(lstm, readout)?;
-        let layout = *network.layout();
-        let law = law(lstm.hidden());
-        for block in [layout.lstm(), layout.readout()] {
-            draw(block, network.parameters_mut(), law, rng);
+        let mut network = Network::stacked(layers, readout)?;
+        let layout = network.layout().clone();
+        for layer in layout.layers() {
+            draw(layer.block, network.parameters_mut(), law(layer.lstm.hidden()), rng);
         }
-        let bias = layout.lstm().columns() - 1;
-        for row in layout.gate_rows(Gate::Forget) {
-            let index = layout.lstm().index(row, bias);
-            network.parameters_mut()[index] += T::from_f64(self.forget_bias_offset);
+        draw(layout.readout(), network.parameters_mut(), law(layout.top().lstm.hidden()), rng);
+        for (index, layer) in layout.layers().iter().enumerate() {
+            let bias = layer.block.columns() - 1;
+            for row in layout.gate_rows(index, Gate::Forget) {
+                let weight = layer.block.index(row, bias);
+                network.parameters_mut()[weight] += T::from_f64(self.forget_bias_offset);
+            }
         }
         Ok(network)
     }
@@ -67,7 +83,7 @@ impl Init {
 impl<T: Scalar> Feedback<T> {
     /// A fixed feedback matrix, drawn from the law of the network's weights (Hoyer et al. 2022).
     pub fn random(network: &Network<T>, rng: &mut (impl Rng + ?Sized)) -> Self {
-        let (outputs, hidden) = (network.readout().output(), network.lstm().hidden());
+        let (outputs, hidden) = (network.readout().output(), network.layout().top().lstm.hidden());
         let law = law(hidden);
         let mut matrix = Buffer::zeros(outputs * hidden);
         matrix.fill_with(|| T::from_f64(law.sample(rng)));

@@ -6,14 +6,14 @@
 //!
 //! | block | rows | columns |
 //! |---|---|---|
-//! | lstm | 4 x hidden: gates i, f, g, o | input + hidden + 1: `[x_t; h_{t-1}; 1]` |
-//! | readout | output | hidden + 1: `[h_t; 1]` |
+//! | lstm, layer by layer from the input up | 4 x hidden: gates i, f, g, o | input + hidden + 1: `[x_t; h_{t-1}; 1]` |
+//! | readout | output | hidden + 1: `[h_t; 1]` of the top layer |
 
 use std::ops::Range;
 
 use crate::affine::{Rect, Scalar};
 use crate::buffer::padded;
-use crate::error::{Error, check_size, checked_product};
+use crate::error::{Error, check_nonempty, check_size, checked_product};
 use crate::lstm::Lstm;
 use crate::readout::Readout;
 
@@ -78,11 +78,17 @@ impl Block {
 }
 
 /// The blocks of a [`Network`](crate::Network).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
-    lstm: Block,
+    layers: Vec<Layer>,
     readout: Block,
-    input: usize,
+}
+
+/// An LSTM layer: its sizes, and the place of its weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Layer {
+    pub(crate) lstm: Lstm,
+    pub(crate) block: Block,
 }
 
 /// The LSTM's weights as `PyTorch` keeps them, without padding, gates in the order i, f, g, o.
@@ -106,15 +112,38 @@ pub struct ReadoutBlocks<T> {
 }
 
 impl Layout {
-    pub(crate) fn new<T: Scalar>(lstm: &Lstm, readout: &Readout) -> Result<Self, Error> {
-        let rows = checked_product("hidden size", &[4, lstm.hidden()])?;
-        let columns = lstm.input().checked_add(lstm.hidden()).and_then(|sum| sum.checked_add(1));
-        let columns = columns.ok_or(Error::TooLarge { what: "input size + hidden size" })?;
-        let lstm_block = Block::new::<T>("the LSTM's weight matrix", 0, rows, columns)?;
-        let end = lstm_block.range().end;
-        let readout =
-            Block::new::<T>("the readout's weight matrix", end, readout.output(), lstm.hidden() + 1)?;
-        Ok(Self { lstm: lstm_block, readout, input: lstm.input() })
+    /// For layers of which each takes what the one before gives.
+    pub(crate) fn new<T: Scalar>(lstms: &[Lstm], readout: &Readout) -> Result<Self, Error> {
+        check_nonempty("number of layers", lstms.len())?;
+        let mut layers: Vec<Layer> = Vec::with_capacity(lstms.len());
+        for &lstm in lstms {
+            let below = layers.last();
+            check_size(
+                "layer's input size",
+                below.map_or(lstm.input(), |below| below.lstm.hidden()),
+                lstm.input(),
+            )?;
+            let rows = checked_product("hidden size", &[4, lstm.hidden()])?;
+            let columns = lstm.input().checked_add(lstm.hidden()).and_then(|sum| sum.checked_add(1));
+            let columns = columns.ok_or(Error::TooLarge { what: "input size + hidden size" })?;
+            let offset = below.map_or(0, |below| below.block.range().end);
+            layers.push(Layer {
+                lstm,
+                block: Block::new::<T>("the LSTM's weight matrix", offset, rows, columns)?,
+            });
+        }
+        let top = layers[layers.len() - 1];
+        let (end, columns) = (top.block.range().end, top.lstm.hidden() + 1);
+        let readout = Block::new::<T>("the readout's weight matrix", end, readout.output(), columns)?;
+        Ok(Self { layers, readout })
+    }
+    /// Every layer, from the input up.
+    pub(crate) fn layers(&self) -> &[Layer] {
+        &self.layers
+    }
+    /// The layer that the readout reads.
+    pub(crate) fn top(&self) -> Layer {
+        self.layers[self.layers.len() - 1]
     }
     /// Elements of a flat slice, padding included.
     #[must_use]
@@ -125,50 +154,65 @@ impl Layout {
     /// Weights without padding.
     #[must_use]
     pub fn parameter_count(&self) -> usize {
-        self.lstm.rows * self.lstm.columns + self.readout.rows * self.readout.columns
+        let blocks = self.layers.iter().map(|layer| layer.block).chain([self.readout]);
+        blocks.map(|block| block.rows * block.columns).sum()
     }
-    /// The LSTM's block.
+    /// An LSTM layer's block; layer 0 is the one that takes the inputs.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such layer, as indexing does.
     #[must_use]
-    pub fn lstm(&self) -> Block {
-        self.lstm
+    pub fn lstm(&self, layer: usize) -> Block {
+        self.layers[layer].block
     }
     /// The readout's block.
     #[must_use]
     pub fn readout(&self) -> Block {
         self.readout
     }
-    /// Rows of one gate inside the LSTM's block.
+    /// Rows of one gate inside a layer's block.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such layer, as indexing does.
     #[must_use]
-    pub fn gate_rows(&self, gate: Gate) -> Range<usize> {
-        let hidden = self.lstm.rows / 4;
+    pub fn gate_rows(&self, layer: usize, gate: Gate) -> Range<usize> {
+        let hidden = self.layers[layer].lstm.hidden();
         gate as usize * hidden..(gate as usize + 1) * hidden
     }
 
-    /// The LSTM's part of a flat slice (parameters, gradient, optimiser state) as three matrices.
+    /// A layer's part of a flat slice (parameters, gradient, optimiser state) as three matrices.
     ///
     /// # Errors
     ///
-    /// If `flat` does not have [`Layout::len`] elements.
-    pub fn unpack_lstm<T: Scalar>(&self, flat: &[T]) -> Result<LstmBlocks<T>, Error> {
+    /// If there is no such layer or `flat` does not have [`Layout::len`] elements.
+    pub fn unpack_lstm<T: Scalar>(&self, layer: usize, flat: &[T]) -> Result<LstmBlocks<T>, Error> {
+        let layer = self.checked_layer(layer)?;
         check_size("flat slice", self.len(), flat.len())?;
-        let [weight_ih, weight_hh, bias] =
-            self.lstm_columns().map(|columns| gather(flat, self.lstm, columns));
+        let [weight_ih, weight_hh, bias] = layer.columns().map(|columns| gather(flat, layer.block, columns));
         Ok(LstmBlocks { weight_ih, weight_hh, bias })
     }
-    /// Writes three matrices into the LSTM's part of a flat slice.
+    /// Writes three matrices into a layer's part of a flat slice.
     ///
     /// # Errors
     ///
-    /// If a size is wrong; nothing is written then.
-    pub fn pack_lstm<T: Scalar>(&self, flat: &mut [T], blocks: &LstmBlocks<T>) -> Result<(), Error> {
+    /// If there is no such layer or a size is wrong; nothing is written then.
+    pub fn pack_lstm<T: Scalar>(
+        &self,
+        layer: usize,
+        flat: &mut [T],
+        blocks: &LstmBlocks<T>,
+    ) -> Result<(), Error> {
+        let layer = self.checked_layer(layer)?;
         check_size("flat slice", self.len(), flat.len())?;
         let sources = [&blocks.weight_ih, &blocks.weight_hh, &blocks.bias];
         let names = ["input weights", "recurrent weights", "bias"];
-        for ((columns, source), what) in self.lstm_columns().into_iter().zip(sources).zip(names) {
-            check_size(what, self.lstm.rows * columns.len(), source.len())?;
+        for ((columns, source), what) in layer.columns().into_iter().zip(sources).zip(names) {
+            check_size(what, layer.block.rows * columns.len(), source.len())?;
         }
-        for (columns, source) in self.lstm_columns().into_iter().zip(sources) {
-            scatter(flat, self.lstm, columns, source);
+        for (columns, source) in layer.columns().into_iter().zip(sources) {
+            scatter(flat, layer.block, columns, source);
         }
         Ok(())
     }
@@ -201,13 +245,31 @@ impl Layout {
         Ok(())
     }
 
-    fn lstm_columns(&self) -> [Range<usize>; 3] {
-        let bias = self.lstm.columns - 1;
-        [0..self.input, self.input..bias, bias..bias + 1]
+    fn checked_layer(&self, index: usize) -> Result<Layer, Error> {
+        let largest = self.layers.len() - 1;
+        let layer = self.layers.get(index).copied();
+        layer.ok_or(Error::OutOfRange { what: "layer", index: 0, largest, found: index })
     }
     fn readout_columns(&self) -> [Range<usize>; 2] {
         let bias = self.readout.columns - 1;
         [0..bias, bias..bias + 1]
+    }
+}
+
+impl Layer {
+    /// W_x: `[4 * hidden, input]`.
+    pub(crate) fn input_weights<'a, T: Scalar>(&self, parameters: &'a [T]) -> Rect<&'a [T]> {
+        Rect { columns: self.lstm.input(), ..self.block.matrix(parameters) }
+    }
+    /// Where the weights of the gates that have a trace lie in a flat slice: i, f, g.
+    pub(crate) fn traced(&self) -> Range<usize> {
+        let start = self.block.offset;
+        start..start + Gate::Output as usize * self.lstm.hidden() * self.block.stride
+    }
+    /// Input weights, recurrent weights, bias.
+    fn columns(&self) -> [Range<usize>; 3] {
+        let (input, bias) = (self.lstm.input(), self.block.columns - 1);
+        [0..input, input..bias, bias..bias + 1]
     }
 }
 

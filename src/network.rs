@@ -1,4 +1,4 @@
-//! A network: an LSTM with a readout, and the one flat slice of parameters that both read.
+//! A network: LSTM layers with a readout, and the one flat slice of parameters that all of them read.
 
 use crate::affine::Scalar;
 use crate::buffer::Buffer;
@@ -7,7 +7,7 @@ use crate::layout::{Layout, LstmBlocks, ReadoutBlocks};
 use crate::lstm::Lstm;
 use crate::readout::Readout;
 
-/// An LSTM with a readout on its hidden state.
+/// An LSTM, or several of them stacked, with a readout on the hidden state of the top one.
 ///
 /// Parameters are one flat slice in the order of [`Layout`]; a gradient and an optimiser's state have the same shape.
 ///
@@ -19,9 +19,8 @@ use crate::readout::Readout;
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Network<T: Scalar> {
-    lstm: Lstm,
-    readout: Readout,
-    layout: Layout,
+    lstms: Vec<Lstm>,
+    shape: Shape,
     parameters: Buffer<T>,
 }
 
@@ -32,23 +31,41 @@ impl<T: Scalar> Network<T> {
     ///
     /// If the sizes are too large for memory.
     pub fn zeros(lstm: Lstm, readout: Readout) -> Result<Self, Error> {
-        let layout = Layout::new::<T>(&lstm, &readout)?;
-        Ok(Self { lstm, readout, layout, parameters: Buffer::zeros(layout.len()) })
+        Self::stacked(&[lstm], readout)
     }
-    /// The cell.
+    /// The same with several layers, from the input up: each takes the hidden state of the one below at the same step.
+    ///
+    /// ```
+    /// use eligibility::{Loss, Lstm, Network, Readout};
+    /// let layers = [Lstm::new(2, 8)?, Lstm::new(8, 5)?];
+    /// let network = Network::<f32>::stacked(&layers, Readout::new(3, Loss::CrossEntropy)?)?;
+    /// assert_eq!(network.layers(), layers);
+    /// # Ok::<(), eligibility::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If there is no layer, a layer's input size is not the hidden size of the one below, or the sizes are too large
+    /// for memory.
+    pub fn stacked(layers: &[Lstm], readout: Readout) -> Result<Self, Error> {
+        let layout = Layout::new::<T>(layers, &readout)?;
+        let parameters = Buffer::zeros(layout.len());
+        Ok(Self { lstms: layers.to_vec(), shape: Shape { readout, layout }, parameters })
+    }
+    /// The LSTM layers, from the input up.
     #[must_use]
-    pub fn lstm(&self) -> &Lstm {
-        &self.lstm
+    pub fn layers(&self) -> &[Lstm] {
+        &self.lstms
     }
     /// The output layer.
     #[must_use]
     pub fn readout(&self) -> &Readout {
-        &self.readout
+        &self.shape.readout
     }
     /// Where each weight lies.
     #[must_use]
     pub fn layout(&self) -> &Layout {
-        &self.layout
+        &self.shape.layout
     }
     /// All weights: `[layout.len()]`, padding included.
     #[must_use]
@@ -62,15 +79,15 @@ impl<T: Scalar> Network<T> {
     /// A zero gradient of this network's shape.
     #[must_use]
     pub fn zero_gradient(&self) -> Buffer<T> {
-        Buffer::zeros(self.layout.len())
+        Buffer::zeros(self.shape.layout.len())
     }
-    /// Sets the LSTM's weights, for instance to `PyTorch`'s.
+    /// Sets a layer's weights, for instance to `PyTorch`'s.
     ///
     /// # Errors
     ///
-    /// If a size is wrong; nothing is changed then.
-    pub fn set_lstm(&mut self, blocks: &LstmBlocks<T>) -> Result<(), Error> {
-        self.layout.pack_lstm(&mut self.parameters, blocks)
+    /// If there is no such layer or a size is wrong; nothing is changed then.
+    pub fn set_lstm(&mut self, layer: usize, blocks: &LstmBlocks<T>) -> Result<(), Error> {
+        self.shape.layout.pack_lstm(layer, &mut self.parameters, blocks)
     }
     /// Sets the readout's weights.
     ///
@@ -78,31 +95,34 @@ impl<T: Scalar> Network<T> {
     ///
     /// If a size is wrong; nothing is changed then.
     pub fn set_readout(&mut self, blocks: &ReadoutBlocks<T>) -> Result<(), Error> {
-        self.layout.pack_readout(&mut self.parameters, blocks)
+        self.shape.layout.pack_readout(&mut self.parameters, blocks)
     }
-    /// `Ok` if `other` has the sizes and form of this network.
+    /// `Ok` if this network has the sizes and form of `shape`.
     pub(crate) fn check_same_shape(&self, shape: &Shape) -> Result<(), Error> {
-        check_size("network's input size", shape.lstm.input(), self.lstm.input())?;
-        check_size("network's hidden size", shape.lstm.hidden(), self.lstm.hidden())?;
-        check_size("network's output size", shape.readout.output(), self.readout.output())?;
-        if shape.lstm.output_nonlinearity() != self.lstm.output_nonlinearity() {
-            return Err(Error::Form { what: "output nonlinearity" });
+        let (expected, found) = (shape.layout.layers(), self.shape.layout.layers());
+        check_size("network's number of layers", expected.len(), found.len())?;
+        for (expected, found) in expected.iter().zip(found) {
+            check_size("network's input size", expected.lstm.input(), found.lstm.input())?;
+            check_size("network's hidden size", expected.lstm.hidden(), found.lstm.hidden())?;
+            if expected.lstm.output_nonlinearity() != found.lstm.output_nonlinearity() {
+                return Err(Error::Form { what: "output nonlinearity" });
+            }
         }
-        if shape.readout.loss() != self.readout.loss() {
+        check_size("network's output size", shape.readout.output(), self.readout().output())?;
+        if shape.readout.loss() != self.readout().loss() {
             return Err(Error::Form { what: "loss" });
         }
         Ok(())
     }
     /// The sizes, without the weights.
     pub(crate) fn shape(&self) -> Shape {
-        Shape { lstm: self.lstm, readout: self.readout, layout: self.layout }
+        self.shape.clone()
     }
 }
 
 /// The sizes of a network: what a learner remembers of the one it was made for.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Shape {
-    pub(crate) lstm: Lstm,
     pub(crate) readout: Readout,
     pub(crate) layout: Layout,
 }

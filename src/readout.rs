@@ -11,7 +11,7 @@
 
 use crate::affine::{Rect, Scalar};
 use crate::error::{Error, check_nonempty};
-use crate::layout::Layout;
+use crate::layout::Block;
 
 /// What the readout is trained to minimise, per step and batch row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -99,8 +99,7 @@ impl Score {
     }
 }
 
-/// W_out without its bias column: `[output, hidden]`, also the feedback matrix of symmetric e-prop.
-pub(crate) fn weights<'a, T: Scalar>(layout: &Layout, parameters: &'a [T]) -> Rect<&'a [T]> {
-    let block = layout.readout();
+/// W_out, in the readout's block, without its bias column: `[output, hidden]`, also the feedback matrix of symmetric e-prop.
+pub(crate) fn weights<T: Scalar>(block: Block, parameters: &[T]) -> Rect<&[T]> {
     Rect { columns: block.columns() - 1, ..block.matrix(parameters) }
 }

@@ -40,7 +40,7 @@ pub struct Sequences<'a, T: Scalar> {
     is_first: Option<&'a [bool]>,
     lengths: Option<&'a [usize]>,
     target_mask: Option<&'a [bool]>,
-    initial: Option<&'a LstmState<T>>,
+    initial: Option<&'a [LstmState<T>]>,
 }
 
 impl<'a, T: Scalar> Sequences<'a, T> {
@@ -127,9 +127,10 @@ impl<'a, T: Scalar> Sequences<'a, T> {
         check_size("target mask", self.steps * self.batch, target_mask.len())?;
         Ok(Self { target_mask: Some(target_mask), ..self })
     }
-    /// With an initial state, taken as a constant: no gradient flows into it.
+    /// With an initial state of each layer, taken as a constant: no gradient flows into it. `std::slice::from_ref`
+    /// makes a slice of a single layer's.
     #[must_use]
-    pub fn starting_from(self, initial: &'a LstmState<T>) -> Self {
+    pub fn starting_from(self, initial: &'a [LstmState<T>]) -> Self {
         Self { initial: Some(initial), ..self }
     }
     /// Steps of the longest row.
@@ -147,11 +148,18 @@ impl<'a, T: Scalar> Sequences<'a, T> {
     pub(crate) fn check(&self, shape: &Shape, batch: usize) -> Result<(), Error> {
         check_size("batch", batch, self.batch)?;
         let cells = self.steps * self.batch;
-        check_size("inputs", checked_product("inputs", &[cells, shape.lstm.input()])?, self.inputs.len())?;
+        check_size(
+            "inputs",
+            checked_product("inputs", &[cells, shape.layout.layers()[0].lstm.input()])?,
+            self.inputs.len(),
+        )?;
         if let Some(initial) = self.initial {
-            let expected = self.batch * shape.lstm.hidden();
-            check_size("initial cell state", expected, initial.cell.len())?;
-            check_size("initial hidden state", expected, initial.hidden.len())?;
+            check_size("initial states (one for each layer)", shape.layout.layers().len(), initial.len())?;
+            for (layer, initial) in shape.layout.layers().iter().zip(initial) {
+                let expected = self.batch * layer.lstm.hidden();
+                check_size("initial cell state", expected, initial.cell.len())?;
+                check_size("initial hidden state", expected, initial.hidden.len())?;
+            }
         }
         let outputs = shape.readout.output();
         match (self.targets, shape.readout.loss()) {
@@ -196,9 +204,9 @@ impl<'a, T: Scalar> Sequences<'a, T> {
     pub(crate) fn length(&self, row: usize) -> usize {
         self.lengths.map_or(self.steps, |lengths| lengths[row])
     }
-    /// Where the rows start from.
-    pub(crate) fn initial(&self) -> Option<&'a LstmState<T>> {
-        self.initial
+    /// Where the rows start from in a layer.
+    pub(crate) fn initial(&self, layer: usize) -> Option<&'a LstmState<T>> {
+        self.initial.map(|states| &states[layer])
     }
     /// Whether targets are per step, not per row.
     pub(crate) fn every_step(&self) -> bool {

@@ -74,7 +74,7 @@ pub(crate) fn save<T: Element>(
         let length = bytes.len() / size_of::<T>();
         views.push((name, TensorView::new(T::DTYPE, vec![length], bytes).map_err(|error| wrong(&error))?));
     }
-    let lstm = trainer.network.lstm();
+    let lstm = trainer.network.layers()[0];
     let metadata = HashMap::from([
         ("progress".to_owned(), serde_json::to_string(progress).map_err(|error| wrong(&error))?),
         ("optimizer-updates".to_owned(), trainer.optimizer.updates().to_string()),

@@ -7,7 +7,7 @@ use eligibility_kernels::Level;
 use crate::affine::Scalar;
 use crate::error::{Error, check_nonempty};
 use crate::extensions::Extensions;
-use crate::learner::packed::{Packed, PackedBack, Weights};
+use crate::learner::packed::{Packed, PackedBack};
 use crate::learner::shards::{ROWS_WITHOUT_TRACES, Shards};
 use crate::learner::window::{Pass, Through, Window};
 use crate::learner::{Learner, check_call, check_steps};
@@ -41,8 +41,8 @@ pub struct Bptt<T: Scalar> {
     batch: usize,
     max_steps: usize,
     level: Level,
-    packed: Packed<T>,
-    packed_back: PackedBack<T>,
+    packed: Vec<Packed<T>>,
+    packed_back: Vec<PackedBack<T>>,
     shards: Shards<Window<T>, T>,
 }
 
@@ -56,19 +56,20 @@ impl<T: Scalar> Bptt<T> {
         check_nonempty("batch", batch)?;
         check_nonempty("number of steps", max_steps)?;
         let (shape, level) = (network.shape(), Level::from_env()?);
-        let window = |rows| Window::zeros(shape, rows, batch, max_steps, false, Extensions::default());
+        let window =
+            |rows| Window::zeros(shape.clone(), rows, batch, max_steps, false, Extensions::default());
         let shards = Shards::new(batch, ROWS_WITHOUT_TRACES, shape.layout.len(), window)?;
         let rows = shards.rows();
-        let packed = Packed::zeros(&shape, rows, level);
-        let packed_back = PackedBack::zeros(&shape, rows, level);
+        let packed = Packed::of_layers(&shape.layout, rows, level);
+        let packed_back = PackedBack::of_layers(&shape.layout, rows, level);
         Ok(Self { shape, batch, max_steps, level, packed, packed_back, shards })
     }
     /// At another instruction-set level.
     #[must_use]
     pub fn with_level(self, level: Level) -> Self {
         let rows = self.shards.rows();
-        let packed = Packed::zeros(&self.shape, rows, level);
-        let packed_back = PackedBack::zeros(&self.shape, rows, level);
+        let packed = Packed::of_layers(&self.shape.layout, rows, level);
+        let packed_back = PackedBack::of_layers(&self.shape.layout, rows, level);
         Self { level, packed, packed_back, ..self }
     }
     /// The instruction-set level in use.
@@ -89,9 +90,9 @@ impl<T: Scalar> Learner<T> for Bptt<T> {
         check_call(shape, batch, network, sequences, gradient)?;
         check_steps(max_steps, sequences)?;
         let parameters = network.parameters();
-        self.packed.refresh(shape, parameters);
-        self.packed_back.refresh(shape, parameters);
-        let (weights, through) = (Weights::Packed(&self.packed), Through::Everything(&self.packed_back));
+        let weights = Packed::refresh_layers(&mut self.packed, &shape.layout, parameters);
+        let recurrent = PackedBack::refresh_layers(&mut self.packed_back, &shape.layout, parameters);
+        let through = Through::Everything(recurrent);
         let work = batch * sequences.steps() * shape.layout.len();
         Ok(self.shards.run(work, gradient, |window, rows, gradient| {
             window.run(Pass { level, parameters, weights, sequences, rows }, through, gradient)

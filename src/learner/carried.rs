@@ -25,14 +25,14 @@ use crate::affine::Scalar;
 use crate::buffer::Buffer;
 use crate::error::{Error, checked_product};
 use crate::extensions::Extensions;
+use crate::layout::Layer;
 use crate::learner::forward::Factors;
 use crate::learner::traces::TRACED;
-use crate::network::Shape;
 
 /// Traces of some batch rows.
 #[derive(Clone, Debug)]
 pub(crate) struct Carried<T: Scalar> {
-    shape: Shape,
+    layer: Layer,
     rows: usize,
     /// `[rows, 3, hidden, stride]`: eps.
     trace: Buffer<T>,
@@ -65,13 +65,13 @@ pub(crate) struct Episode {
 impl<T: Scalar> Carried<T> {
     /// For windows of at most `steps` steps.
     pub(crate) fn zeros(
-        shape: &Shape,
+        layer: Layer,
         rows: usize,
         steps: usize,
         extensions: Extensions,
     ) -> Result<Self, Error> {
-        let hidden = shape.lstm.hidden();
-        let trace = checked_product("the traces", &[rows, TRACED, hidden, shape.layout.lstm().stride()])?;
+        let hidden = layer.lstm.hidden();
+        let trace = checked_product("the traces", &[rows, TRACED, hidden, layer.block.stride()])?;
         let factors = checked_product("the traces", &[steps + 1, TRACED, hidden])?;
         let echo = extensions.echoes().then(|| Sum {
             sum: Buffer::zeros(trace),
@@ -79,7 +79,7 @@ impl<T: Scalar> Carried<T> {
             weight: Buffer::zeros(steps * hidden),
             episode: Episode { counts_from: 0, goes_back: false },
         });
-        Ok(Self { shape: *shape, rows, trace: Buffer::zeros(trace), factors: Buffer::zeros(factors), echo })
+        Ok(Self { layer, rows, trace: Buffer::zeros(trace), factors: Buffer::zeros(factors), echo })
     }
 
     /// The factors of (1) for one row and `steps` steps, before anything overwrites the influences. Without a trace to
@@ -92,7 +92,7 @@ impl<T: Scalar> Carried<T> {
         steps: usize,
         first: bool,
     ) {
-        let hidden = self.shape.lstm.hidden();
+        let hidden = self.layer.lstm.hidden();
         let length = (steps + 1) * TRACED * hidden;
         level.run(TraceFactors {
             steps,
@@ -119,7 +119,7 @@ impl<T: Scalar> Carried<T> {
         episode: Episode,
     ) {
         let Some(echo) = &mut self.echo else { return };
-        let hidden = self.shape.lstm.hidden();
+        let hidden = self.layer.lstm.hidden();
         let slopes = factors.dhidden_dcell.chunks_exact(hidden).skip(row).step_by(self.rows);
         for (step, (weight, slope)) in
             echo.weight.chunks_exact_mut(hidden).zip(slopes).take(steps).enumerate()
@@ -149,8 +149,8 @@ impl<T: Scalar> Carried<T> {
     /// What the window's learning signals, or their coming, do with the sum carried into it: `gradient += signal sum_0`.
     pub(crate) fn learn_echo(&self, level: Level, row: usize, signal: &[T], gradient: &mut [T]) {
         let Some(echo) = &self.echo else { return };
-        let block = self.shape.layout.lstm();
-        let per_row = TRACED * self.shape.lstm.hidden() * block.stride();
+        let block = self.layer.block;
+        let per_row = TRACED * self.layer.lstm.hidden() * block.stride();
         level.run(TraceContract {
             active: &[true],
             columns: block.stride(),
@@ -163,7 +163,7 @@ impl<T: Scalar> Carried<T> {
     /// (3) for one row, before (1) and after [`Carried::prepare_sum`].
     pub(crate) fn advance_sum(&mut self, level: Level, factors: &Factors<T>, row: usize, steps: usize) {
         let Some(echo) = &mut self.echo else { return };
-        let (block, hidden) = (self.shape.layout.lstm(), self.shape.lstm.hidden());
+        let (block, hidden) = (self.layer.block, self.layer.lstm.hidden());
         let per_row = TRACED * hidden * block.stride();
         let (trace, sum) =
             (&self.trace[row * per_row..][..per_row], &mut echo.sum[row * per_row..][..per_row]);
@@ -206,7 +206,7 @@ impl<T: Scalar> Carried<T> {
         signal: Option<&[T]>,
         gradient: &mut [T],
     ) {
-        let (block, hidden) = (self.shape.layout.lstm(), self.shape.lstm.hidden());
+        let (block, hidden) = (self.layer.block, self.layer.lstm.hidden());
         let per_row = TRACED * hidden * block.stride();
         let trace = &mut self.trace[row * per_row..(row + 1) * per_row];
         let gradient = &mut gradient[block.range()][..per_row];

@@ -13,7 +13,7 @@ use crate::affine::Scalar;
 use crate::error::{Error, check_nonempty};
 use crate::extensions::{Echo, Extensions, TraceScaling};
 use crate::feedback::Feedback;
-use crate::learner::packed::{Packed, Weights};
+use crate::learner::packed::Packed;
 use crate::learner::shards::{ROWS_WITH_TRACES, ROWS_WITHOUT_TRACES, Shards};
 use crate::learner::traces::TraceRows;
 use crate::learner::window::{Pass, Through, Window};
@@ -114,7 +114,7 @@ pub struct Eprop<T: Scalar> {
     feedback: Feedback<T>,
     schedule: Schedule,
     level: Level,
-    packed: Packed<T>,
+    packed: Vec<Packed<T>>,
     engine: Engine<T>,
 }
 
@@ -141,13 +141,13 @@ impl<T: Scalar> Eprop<T> {
         let level = level.map_or_else(Level::from_env, Ok)?;
         let gradient = shape.layout.len();
         let windows = |steps, traces| {
-            let window = |rows| Window::zeros(shape, rows, batch, steps, traces, extensions);
+            let window = |rows| Window::zeros(shape.clone(), rows, batch, steps, traces, extensions);
             let most = if traces { ROWS_WITH_TRACES } else { ROWS_WITHOUT_TRACES };
             Ok(Engine::Windows(Shards::new(batch, most, gradient, window)?))
         };
         let engine = match schedule {
             Schedule::Streaming => {
-                let traces = |rows| TraceRows::zeros(shape, rows, batch, usize::MAX, extensions);
+                let traces = |rows| TraceRows::zeros(shape.clone(), rows, batch, usize::MAX, extensions);
                 Ok::<_, Error>(Engine::Streaming(Shards::new(batch, ROWS_WITH_TRACES, gradient, traces)?))
             }
             Schedule::Blocked(steps) => {
@@ -163,7 +163,7 @@ impl<T: Scalar> Eprop<T> {
             Engine::Streaming(shards) => shards.rows(),
             Engine::Windows(shards) => shards.rows(),
         };
-        let packed = Packed::zeros(&shape, rows, level);
+        let packed = Packed::of_layers(&shape.layout, rows, level);
         Ok(Self { shape, batch, feedback, schedule, level, packed, engine })
     }
     /// The instruction-set level in use.
@@ -191,8 +191,7 @@ impl<T: Scalar> Learner<T> for Eprop<T> {
             check_steps(max_steps, sequences)?;
         }
         let parameters = network.parameters();
-        packed.refresh(shape, parameters);
-        let weights = Weights::Packed(packed);
+        let weights = Packed::refresh_layers(packed, &shape.layout, parameters);
         let work = batch * sequences.steps() * shape.layout.len();
         Ok(match engine {
             Engine::Streaming(shards) => shards.run(work, gradient, |traces, rows, gradient| {
@@ -215,25 +214,23 @@ fn stream<T: Scalar>(
 ) -> Score {
     let Pass { level, parameters, weights, sequences, rows } = pass;
     traces.clear_traces();
-    traces.forward.start(sequences, rows);
+    for (index, layer) in traces.layers_mut().iter_mut().enumerate() {
+        layer.forward.start(sequences.initial(index), rows);
+    }
     let mut score = Score::default();
     for step in 0..sequences.steps() {
         traces.settle(level);
         traces.advance(level, weights, sequences, rows, step);
         if sequences.every_step() {
-            let hidden = &traces.forward.state.hidden;
-            traces.output.score_steps(parameters, hidden, sequences, rows, step, &mut score);
-            traces.output.add_gradient(hidden, gradient);
+            traces.score_step(parameters, sequences, rows, step, &mut score);
             traces.learn(level, parameters, feedback, gradient);
         }
     }
     if !sequences.every_step() {
         // Rows that ended earlier still hold the state, the factors and the traces of their last step.
         traces.settle(level);
-        traces.forward.active.fill(true);
-        let (hidden, all) = (&traces.forward.state.hidden, 0..sequences.steps());
-        traces.output.score_ended(parameters, hidden, sequences, rows, all, &mut score);
-        traces.output.add_gradient(hidden, gradient);
+        traces.layers_mut().iter_mut().for_each(|layer| layer.forward.active.fill(true));
+        traces.score_ended(parameters, sequences, rows, &mut score);
         traces.learn(level, parameters, feedback, gradient);
     }
     score

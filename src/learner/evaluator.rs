@@ -6,7 +6,7 @@ use crate::affine::Scalar;
 use crate::error::{Error, check_nonempty};
 use crate::learner::forward::{Factors, Forward};
 use crate::learner::output::Outputs;
-use crate::learner::packed::{Packed, Weights};
+use crate::learner::packed::Packed;
 use crate::learner::shards::{ROWS_WITHOUT_TRACES, Shards};
 use crate::network::{Network, Shape};
 use crate::readout::Score;
@@ -30,15 +30,14 @@ pub struct Evaluator<T: Scalar> {
     shape: Shape,
     batch: usize,
     level: Level,
-    packed: Packed<T>,
+    packed: Vec<Packed<T>>,
     shards: Shards<Scoring<T>, T>,
 }
 
 #[derive(Clone, Debug)]
 struct Scoring<T: Scalar> {
-    forward: Forward<T>,
+    layers: Vec<(Forward<T>, Factors<T>)>,
     output: Outputs<T>,
-    factors: Factors<T>,
 }
 
 impl<T: Scalar> Evaluator<T> {
@@ -52,20 +51,19 @@ impl<T: Scalar> Evaluator<T> {
         let (shape, level) = (network.shape(), Level::from_env()?);
         let scoring = |rows| {
             Ok(Scoring {
-                forward: Forward::zeros(shape, rows, usize::MAX)?,
+                layers: Forward::of_layers(&shape.layout, rows)?,
                 output: Outputs::zeros(&shape, 1, rows, batch)?,
-                factors: Factors::zeros(&shape, rows, 1)?,
             })
         };
         let shards = Shards::new(batch, ROWS_WITHOUT_TRACES, 0, scoring)?;
-        let packed = Packed::zeros(&shape, shards.rows(), level);
+        let packed = Packed::of_layers(&shape.layout, shards.rows(), level);
         Ok(Self { shape, batch, level, packed, shards })
     }
 
     /// At another instruction-set level.
     #[must_use]
     pub fn with_level(self, level: Level) -> Self {
-        let packed = Packed::zeros(&self.shape, self.shards.rows(), level);
+        let packed = Packed::of_layers(&self.shape.layout, self.shards.rows(), level);
         Self { level, packed, ..self }
     }
 
@@ -79,22 +77,21 @@ impl<T: Scalar> Evaluator<T> {
         sequences.check(&self.shape, self.batch)?;
         let Self { ref shape, batch, level, ref mut packed, ref mut shards } = *self;
         let parameters = network.parameters();
-        packed.refresh(shape, parameters);
-        let weights = Weights::Packed(packed);
+        let weights = Packed::refresh_layers(packed, &shape.layout, parameters);
         let work = batch * sequences.steps() * shape.layout.len();
-        Ok(shards.run(work, &mut [], |Scoring { forward, output, factors }, rows, _| {
+        Ok(shards.run(work, &mut [], |Scoring { layers, output }, rows, _| {
             let mut score = Score::default();
-            forward.start(sequences, rows);
+            for (index, (forward, _)) in layers.iter_mut().enumerate() {
+                forward.start(sequences.initial(index), rows);
+            }
             for step in 0..sequences.steps() {
-                forward.activate(sequences, rows, step);
-                forward.advance(level, weights, sequences, rows, step, &mut factors.at(0));
+                let hidden = Forward::advance_layers(layers, level, weights, sequences, rows, step);
                 if sequences.every_step() {
-                    let hidden = &forward.state.hidden;
                     output.score_steps(parameters, hidden, sequences, rows, step, &mut score);
                 }
             }
             if !sequences.every_step() {
-                let (hidden, all) = (&forward.state.hidden, 0..sequences.steps());
+                let (hidden, all) = (&layers[layers.len() - 1].0.state.hidden, 0..sequences.steps());
                 output.score_ended(parameters, hidden, sequences, rows, all, &mut score);
             }
             score

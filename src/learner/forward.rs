@@ -1,4 +1,5 @@
-//! A batch of rows going forward one step: presynaptic activity, affine map, gates. Every learner is built on it.
+//! A batch of rows going forward one step through a layer: presynaptic activity, affine map, gates. Every learner is
+//! built on it.
 //!
 //! ```text
 //! (1) presynaptic = [x_t; h_{t-1}; 1]
@@ -15,15 +16,15 @@ use eligibility_kernels::{Level, Strided};
 use crate::affine::{Beta, Rect, Scalar, reserve_workspace, times_transposed};
 use crate::buffer::Buffer;
 use crate::error::{Error, checked_product};
-use crate::learner::packed::Weights;
+use crate::layout::{Layer, Layout};
+use crate::learner::packed::{Packed, Weights};
 use crate::lstm::LstmState;
-use crate::network::Shape;
 use crate::sequences::{Rows, Sequences};
 
 /// State and scratch of some batch rows.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Forward<T: Scalar> {
-    shape: Shape,
+    layer: Layer,
     pub(crate) state: LstmState<T>,
     /// `[ahead, rows, 4, hidden]`: of so many steps a single row's inputs are projected ahead.
     preactivation: Buffer<T>,
@@ -63,13 +64,13 @@ pub(crate) struct StepFactors<'a, T> {
 }
 
 impl<T: Scalar> Factors<T> {
-    pub(crate) fn zeros(shape: &Shape, rows: usize, steps: usize) -> Result<Self, Error> {
-        let hidden = shape.lstm.hidden();
+    pub(crate) fn zeros(layer: &Layer, rows: usize, steps: usize) -> Result<Self, Error> {
+        let hidden = layer.lstm.hidden();
         let zeros =
             |per_row| checked_product("the learner's memory", &[steps, rows, per_row]).map(Buffer::zeros);
         Ok(Self {
             steps,
-            presynaptic: zeros(shape.layout.lstm().stride())?,
+            presynaptic: zeros(layer.block.stride())?,
             influence: zeros(GATES * hidden)?,
             forget_gate: zeros(hidden)?,
             dhidden_dcell: zeros(hidden)?,
@@ -110,14 +111,14 @@ fn row_of<T>(buffer: &mut [T], row: usize, rows: usize) -> &mut [T] {
 
 impl<T: Scalar> Forward<T> {
     /// For `rows` rows and sequences of which up to `steps` steps are known ahead.
-    pub(crate) fn zeros(shape: Shape, rows: usize, steps: usize) -> Result<Self, Error> {
+    pub(crate) fn zeros(layer: Layer, rows: usize, steps: usize) -> Result<Self, Error> {
         let ahead = if rows == 1 { steps.min(AHEAD) } else { 1 };
         let preactivation =
-            checked_product("the learner's memory", &[ahead, rows, GATES, shape.lstm.hidden()])?;
+            checked_product("the learner's memory", &[ahead, rows, GATES, layer.lstm.hidden()])?;
         reserve_workspace::<T>();
         Ok(Self {
-            shape,
-            state: LstmState::zeros(&shape.lstm, rows)?,
+            layer,
+            state: LstmState::zeros(&layer.lstm, rows)?,
             preactivation: Buffer::zeros(preactivation),
             ahead,
             trace_decay: T::ONE,
@@ -130,15 +131,44 @@ impl<T: Scalar> Forward<T> {
         Self { trace_decay: T::from_f64(decay), ..self }
     }
 
-    /// Sets the state from which the rows of `sequences` start.
-    pub(crate) fn start(&mut self, sequences: &Sequences<'_, T>, rows: Rows) {
-        match sequences.initial() {
+    /// One for every layer, with room for the factors of one step.
+    pub(crate) fn of_layers(layout: &Layout, rows: usize) -> Result<Vec<(Self, Factors<T>)>, Error> {
+        let layer = |(index, &layer)| {
+            let ahead = if index == 0 { usize::MAX } else { 1 };
+            Ok((Self::zeros(layer, rows, ahead)?, Factors::zeros(&layer, rows, 1)?))
+        };
+        layout.layers().iter().enumerate().map(layer).collect()
+    }
+
+    /// Step `step` of all layers; returns the top one's hidden state.
+    pub(crate) fn advance_layers<'a>(
+        layers: &'a mut [(Self, Factors<T>)],
+        level: Level,
+        weights: &[Packed<T>],
+        sequences: &Sequences<'_, T>,
+        rows: Rows,
+        step: usize,
+    ) -> &'a [T] {
+        for (index, weights) in weights.iter().enumerate() {
+            let (below, layers) = layers.split_at_mut(index);
+            let below = below.last().map(|(below, _)| &below.state.hidden[..]);
+            let (forward, factors) = &mut layers[0];
+            forward.activate(sequences, rows, step);
+            let weights = Weights::Packed(weights);
+            forward.advance(level, weights, sequences, rows, step, below, &mut factors.at(0));
+        }
+        &layers[layers.len() - 1].0.state.hidden
+    }
+
+    /// Sets the state from which the rows start: theirs of the batch's `initial`, or zero.
+    pub(crate) fn start(&mut self, initial: Option<&LstmState<T>>, rows: Rows) {
+        match initial {
             None => {
                 self.state.cell.fill(T::ZERO);
                 self.state.hidden.fill(T::ZERO);
             }
             Some(initial) => {
-                let hidden = self.shape.lstm.hidden();
+                let hidden = self.layer.lstm.hidden();
                 let range = rows.start * hidden..(rows.start + rows.count) * hidden;
                 self.state.cell[..range.len()].copy_from_slice(&initial.cell[range.clone()]);
                 self.state.hidden[..range.len()].copy_from_slice(&initial.hidden[range]);
@@ -153,7 +183,8 @@ impl<T: Scalar> Forward<T> {
         }
     }
 
-    /// Step `step` of the active rows of `sequences`; the others keep their state and factors. Steps come in order.
+    /// Step `step` of the active rows of `sequences`, on the hidden state `below` `[rows, input]` if this is not the
+    /// bottom layer; the others keep their state and factors. Steps come in order.
     pub(crate) fn advance(
         &mut self,
         level: Level,
@@ -161,17 +192,21 @@ impl<T: Scalar> Forward<T> {
         sequences: &Sequences<'_, T>,
         rows: Rows,
         step: usize,
+        below: Option<&[T]>,
         factors: &mut StepFactors<'_, T>,
     ) {
-        let ahead = step % self.ahead;
+        // What is below is known one step at a time.
+        let ahead = if below.is_some() { 0 } else { step % self.ahead };
         if let Weights::Packed(packed) = weights
             && packed.projects_ahead()
             && ahead == 0
         {
             let steps = self.ahead.min(sequences.steps() - step);
-            packed.project(sequences.inputs_of_one_row(step, steps), &mut self.preactivation);
+            let input = below.unwrap_or_else(|| sequences.inputs_of_one_row(step, steps));
+            packed.project(input, &mut self.preactivation);
         }
-        let (input, is_first) = (sequences.input(step, rows), sequences.is_first(step, rows));
+        let input = below.unwrap_or_else(|| sequences.input(step, rows));
+        let is_first = sequences.is_first(step, rows);
         self.step(level, weights, ahead, input, is_first, factors);
     }
 
@@ -187,8 +222,8 @@ impl<T: Scalar> Forward<T> {
         is_first: Option<&[bool]>,
         factors: &mut StepFactors<'_, T>,
     ) {
-        let (inputs, hidden) = (self.shape.lstm.input(), self.shape.lstm.hidden());
-        let block = self.shape.layout.lstm();
+        let (inputs, hidden) = (self.layer.lstm.input(), self.layer.lstm.hidden());
+        let block = self.layer.block;
         let resets = |row: usize| is_first.is_some_and(|mask| mask[row]);
         let LstmState { cell, hidden: hidden_state } = &mut self.state;
         let rows = self.active.len();
@@ -223,7 +258,7 @@ impl<T: Scalar> Forward<T> {
         }
         // (3)
         level.run(LstmGates {
-            output_nonlinearity: self.shape.lstm.output_nonlinearity(),
+            output_nonlinearity: self.layer.lstm.output_nonlinearity(),
             active: &self.active,
             preactivation: z,
             cell,

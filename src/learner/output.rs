@@ -14,7 +14,7 @@ use std::ops::Range;
 use crate::affine::{Beta, Rect, Scalar, add_transposed_times, times, times_transposed};
 use crate::buffer::Buffer;
 use crate::error::{Error, checked_product};
-use crate::layout::Layout;
+use crate::layout::Block;
 use crate::network::Shape;
 use crate::readout::{Readout, Score, Target, weights};
 use crate::sequences::{Rows, Sequences};
@@ -23,7 +23,7 @@ use crate::sequences::{Rows, Sequences};
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Outputs<T: Scalar> {
     readout: Readout,
-    layout: Layout,
+    block: Block,
     /// Rows of a step.
     rows: usize,
     /// What a row's loss counts in the loss of the batch.
@@ -39,11 +39,11 @@ pub(crate) struct Outputs<T: Scalar> {
 impl<T: Scalar> Outputs<T> {
     /// For `steps` steps of `rows` rows of a batch of `batch`, over which the loss is averaged.
     pub(crate) fn zeros(shape: &Shape, steps: usize, rows: usize, batch: usize) -> Result<Self, Error> {
-        let Shape { readout, layout, .. } = *shape;
+        let (readout, block) = (shape.readout, shape.layout.readout());
         let length = checked_product("the learner's memory", &[steps, rows, readout.output()])?;
         let weight = T::from_f64(1.0 / batch as f64);
         let (output, error) = (Buffer::zeros(length), Buffer::zeros(length));
-        Ok(Self { readout, layout, rows, weight, weights: vec![T::ZERO; steps * rows], output, error })
+        Ok(Self { readout, block, rows, weight, weights: vec![T::ZERO; steps * rows], output, error })
     }
 
     /// Outputs of the steps from `first` on, whose hidden states are `hidden` `[steps, rows, hidden]`. Scores the rows
@@ -88,12 +88,12 @@ impl<T: Scalar> Outputs<T> {
 
     /// Cells of so many hidden states.
     fn cells(&self, hidden: &[T]) -> usize {
-        hidden.len() / (self.layout.readout().columns() - 1)
+        hidden.len() / (self.block.columns() - 1)
     }
 
     /// (1) for as many cells as there are hidden states.
     pub(crate) fn forward(&mut self, parameters: &[T], hidden: &[T]) {
-        let (cells, outputs, block) = (self.cells(hidden), self.readout.output(), self.layout.readout());
+        let (cells, outputs, block) = (self.cells(hidden), self.readout.output(), self.block);
         let bias = block.columns() - 1;
         let output = &mut self.output[..cells * outputs];
         for row in output.chunks_exact_mut(outputs) {
@@ -101,7 +101,7 @@ impl<T: Scalar> Outputs<T> {
                 *y = parameters[block.index(unit, bias)];
             }
         }
-        let weights = weights(&self.layout, parameters);
+        let weights = weights(self.block, parameters);
         let hidden = Rect::dense(hidden, cells, bias);
         times_transposed(Rect::dense(output, cells, outputs), Beta::Add, hidden, weights);
     }
@@ -147,7 +147,7 @@ impl<T: Scalar> Outputs<T> {
 
     /// Adds the readout's gradient, `sum over cells of dE/dy [h; 1]^T`.
     pub(crate) fn add_gradient(&self, hidden: &[T], gradient: &mut [T]) {
-        let (cells, outputs, block) = (self.cells(hidden), self.readout.output(), self.layout.readout());
+        let (cells, outputs, block) = (self.cells(hidden), self.readout.output(), self.block);
         let bias = block.columns() - 1;
         let errors = &self.error[..cells * outputs];
         let target = Rect { columns: bias, ..block.matrix_mut(gradient) };

@@ -14,7 +14,7 @@ use eligibility_kernels::{Level, Strided};
 
 use crate::affine::{Beta, Rect, Scalar, times};
 use crate::buffer::Buffer;
-use crate::network::Shape;
+use crate::layout::{Layer, Layout};
 
 /// The weights of a step's affine map.
 #[derive(Clone, Copy, Debug)]
@@ -42,9 +42,9 @@ pub(crate) struct Packed<T: Scalar> {
 
 impl<T: Scalar> Packed<T> {
     /// For batches that are processed `rows` rows at a time.
-    pub(crate) fn zeros(shape: &Shape, rows: usize, level: Level) -> Self {
-        let outputs = shape.layout.lstm().rows();
-        let (input, hidden) = (shape.lstm.input(), shape.lstm.hidden());
+    pub(crate) fn zeros(layer: &Layer, rows: usize, level: Level) -> Self {
+        let outputs = layer.block.rows();
+        let (input, hidden) = (layer.lstm.input(), layer.lstm.hidden());
         let (columns, ahead) = if rows == 1 { (hidden, input) } else { (input + hidden, 0) };
         Self {
             columns,
@@ -55,16 +55,33 @@ impl<T: Scalar> Packed<T> {
         }
     }
 
+    /// The same for every layer.
+    pub(crate) fn of_layers(layout: &Layout, rows: usize, level: Level) -> Vec<Self> {
+        layout.layers().iter().map(|layer| Self::zeros(layer, rows, level)).collect()
+    }
+
+    /// Copies the weights of every layer anew.
+    pub(crate) fn refresh_layers<'a>(
+        packed: &'a mut [Self],
+        layout: &Layout,
+        parameters: &[T],
+    ) -> &'a [Self] {
+        for (packed, layer) in packed.iter_mut().zip(layout.layers()) {
+            packed.refresh(layer, parameters);
+        }
+        packed
+    }
+
     /// Copies the weights anew.
-    pub(crate) fn refresh(&mut self, shape: &Shape, parameters: &[T]) {
-        let block = shape.layout.lstm();
+    fn refresh(&mut self, layer: &Layer, parameters: &[T]) {
+        let block = layer.block;
         let weights = block.matrix(parameters);
         let part = |first: usize, columns: usize| Rect { data: &weights.data[first..], columns, ..weights };
         let bias = block.columns() - 1;
         transpose(part(bias - self.columns, self.columns), &mut self.panels, self.panel);
         transpose(part(bias, 1), &mut self.bias, block.rows());
         if self.projects_ahead() {
-            transpose(part(0, shape.lstm.input()), &mut self.input, block.rows());
+            transpose(part(0, layer.lstm.input()), &mut self.input, block.rows());
         }
     }
 
@@ -108,18 +125,35 @@ pub(crate) struct PackedBack<T: Scalar> {
 
 impl<T: Scalar> PackedBack<T> {
     /// For batches that are processed `rows` rows at a time.
-    pub(crate) fn zeros(shape: &Shape, rows: usize, level: Level) -> Self {
-        let (outputs, hidden) = (shape.layout.lstm().rows(), shape.lstm.hidden());
+    pub(crate) fn zeros(layer: &Layer, rows: usize, level: Level) -> Self {
+        let (outputs, hidden) = (layer.block.rows(), layer.lstm.hidden());
         let panels = Buffer::zeros(outputs * hidden);
         Self { panel: panel_rows::<T>(level, rows), panels, zeros: Buffer::zeros(hidden) }
     }
 
+    /// The same for every layer.
+    pub(crate) fn of_layers(layout: &Layout, rows: usize, level: Level) -> Vec<Self> {
+        layout.layers().iter().map(|layer| Self::zeros(layer, rows, level)).collect()
+    }
+
+    /// Copies the weights of every layer anew.
+    pub(crate) fn refresh_layers<'a>(
+        packed: &'a mut [Self],
+        layout: &Layout,
+        parameters: &[T],
+    ) -> &'a [Self] {
+        for (packed, layer) in packed.iter_mut().zip(layout.layers()) {
+            packed.refresh(layer, parameters);
+        }
+        packed
+    }
+
     /// Copies the weights anew.
-    pub(crate) fn refresh(&mut self, shape: &Shape, parameters: &[T]) {
-        let (block, hidden) = (shape.layout.lstm(), shape.lstm.hidden());
+    fn refresh(&mut self, layer: &Layer, parameters: &[T]) {
+        let (block, hidden) = (layer.block, layer.lstm.hidden());
         let weights = block.matrix(parameters);
         for (index, target) in self.panels.chunks_mut(self.panel * weights.rows).enumerate() {
-            let first = shape.lstm.input() + index * self.panel;
+            let first = layer.lstm.input() + index * self.panel;
             let width = self.panel.min(hidden - index * self.panel);
             for (row, target) in target.chunks_exact_mut(width).enumerate() {
                 target.copy_from_slice(&weights.data[row * weights.stride + first..][..width]);

@@ -63,7 +63,7 @@ impl<T: Scalar> EpropStream<T> {
         options.feedback.check(&shape)?;
         let extensions = Extensions::new(options.echo, options.scaling)?;
         let level = options.level.map_or_else(Level::from_env, Ok)?;
-        let traces = TraceRows::zeros(shape, rows, rows, 1, extensions)?;
+        let traces = TraceRows::zeros(shape.clone(), rows, rows, 1, extensions)?;
         Ok(Self { shape, feedback: options.feedback, level, traces, started: false })
     }
 
@@ -76,15 +76,13 @@ impl<T: Scalar> EpropStream<T> {
     /// If a size is wrong; nothing was changed then.
     pub fn step(&mut self, network: &Network<T>, input: &[T], is_first: &[bool]) -> Result<&[T], Error> {
         network.check_same_shape(&self.shape)?;
-        let rows = self.traces.forward.active.len();
-        check_size("input", rows * self.shape.lstm.input(), input.len())?;
+        let rows = self.traces.rows();
+        check_size("input", rows * self.shape.layout.layers()[0].lstm.input(), input.len())?;
         check_size("is_first", rows, is_first.len())?;
         self.traces.settle(self.level);
         self.traces.step(self.level, network.parameters(), input, Some(is_first));
-        let hidden = &self.traces.forward.state.hidden;
-        self.traces.output.forward(network.parameters(), hidden);
         self.started = true;
-        Ok(&self.traces.output.output)
+        Ok(self.traces.outputs(network.parameters()))
     }
 
     /// *Adds* the gradient of the loss at the last step to `gradient`: the mean over the streams, of which those whose
@@ -114,13 +112,16 @@ impl<T: Scalar> EpropStream<T> {
         network: &Network<T>,
         targets: &[Target<'_, T>],
     ) -> Result<(Score, OnlineGradients<'_, T>), Error> {
-        let streams = self.traces.forward.active.len();
+        let streams = self.traces.rows();
         if streams > 1 {
             let what = "streams of a fused update";
             return Err(Error::Capacity { what, reserved: 1, found: streams });
         }
         if self.traces.echoes() {
             return Err(Error::NotFused { what: "a trace echo" });
+        }
+        if self.shape.layout.layers().len() > 1 {
+            return Err(Error::NotFused { what: "a second layer" });
         }
         self.check_learn(network)?;
         if !self.traces.pending() {
@@ -132,7 +133,7 @@ impl<T: Scalar> EpropStream<T> {
 
     /// Scores the outputs of the last step and keeps their errors.
     fn score(&mut self, network: &Network<T>, targets: &[Target<'_, T>]) -> Result<Score, Error> {
-        let rows = self.traces.forward.active.len();
+        let rows = self.traces.rows();
         self.check_learn(network)?;
         check_size("targets", rows, targets.len())?;
         let outputs = self.shape.readout.output();
@@ -185,25 +186,34 @@ impl<T: Scalar> EpropStream<T> {
         Ok(())
     }
 
-    /// Begins anew from `state`: traces are zeroed, and the next step needs no reset mask.
+    /// Begins anew from the `states` of the layers: traces are zeroed, and the next step needs no reset mask.
     ///
     /// # Errors
     ///
     /// If a size is wrong; nothing was changed then.
-    pub fn start_from(&mut self, state: &LstmState<T>) -> Result<(), Error> {
-        let current = &mut self.traces.forward.state;
-        check_size("cell state", current.cell.len(), state.cell.len())?;
-        check_size("hidden state", current.hidden.len(), state.hidden.len())?;
-        current.clone_from(state);
+    pub fn start_from(&mut self, states: &[LstmState<T>]) -> Result<(), Error> {
+        let layers = self.traces.layers_mut();
+        check_size("states (one for each layer)", layers.len(), states.len())?;
+        for (layer, state) in layers.iter().zip(states) {
+            check_size("cell state", layer.forward.state.cell.len(), state.cell.len())?;
+            check_size("hidden state", layer.forward.state.hidden.len(), state.hidden.len())?;
+        }
+        for (layer, state) in layers.iter_mut().zip(states) {
+            layer.forward.state.clone_from(state);
+        }
         self.traces.clear_traces();
         self.started = false;
         Ok(())
     }
 
-    /// Cell and hidden state after the last step.
+    /// A layer's cell and hidden state after the last step; layer 0 is the one that takes the inputs.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such layer, as indexing does.
     #[must_use]
-    pub fn state(&self) -> &LstmState<T> {
-        &self.traces.forward.state
+    pub fn state(&self, layer: usize) -> &LstmState<T> {
+        &self.traces.layer(layer).forward.state
     }
 
     fn check_learn(&self, network: &Network<T>) -> Result<(), Error> {
@@ -212,8 +222,6 @@ impl<T: Scalar> EpropStream<T> {
     }
 
     fn add_gradient(&mut self, network: &Network<T>, gradient: &mut [T]) {
-        let hidden = &self.traces.forward.state.hidden;
-        self.traces.output.add_gradient(hidden, gradient);
         self.traces.learn(self.level, network.parameters(), &self.feedback, gradient);
     }
 }

@@ -6,13 +6,14 @@
 //! (2) dE/dc_t = dE/dh_t dh_t/dc_t + f_{t+1} dE/dc_{t+1}
 //! (3) dE/dz_t = dE/dc_t s_t for i, f, g;  dE/dh_t s_o for o
 //! (4) dE/dW   = sum over t of dE/dz_t presynaptic_t^T
+//! (5) L_t     = W_x^T dE/dz_t of the layer above; for e-prop with what dE/dz_t is at the step alone
 //! ```
 //!
-//! (2) and (3) are one kernel; (4) is one matrix product over many steps and rows; U is the recurrent part of W. With
-//! the right-hand side of (1) for e-prop, (2) to (4) are the sum that streaming traces evaluate forward in time (Hoyer
-//! et al. 2022, eq. 3 to 9), summed in the other order. A window as long as the sequence needs nothing else. Shorter
-//! windows carry the traces over (`crate::learner::carried`): what a window's learning signals do with the steps before
-//! it is (f_{t+1} dE/dc_{t+1} at its first step) times the trace carried into it.
+//! (2) and (3) are one kernel; (4) is one matrix product over many steps and rows; U is the recurrent part of W, W_x that
+//! of the inputs. With the right-hand side of (1) for e-prop, (2) to (4) are the sum that streaming traces evaluate
+//! forward in time (Hoyer et al. 2022, eq. 3 to 9), summed in the other order. A window as long as the sequence needs
+//! nothing else. Shorter windows carry the traces over (`crate::learner::carried`): what a window's learning signals do
+//! with the steps before it is (f_{t+1} dE/dc_{t+1} at its first step) times the trace carried into it.
 
 use eligibility_kernels::Level;
 
@@ -21,16 +22,16 @@ use crate::buffer::Buffer;
 use crate::error::{Error, checked_product};
 use crate::extensions::Extensions;
 use crate::feedback::Feedback;
-use crate::learner::carried::Carried;
-use crate::learner::forward::{Factors, Forward};
 use crate::learner::output::Outputs;
-use crate::learner::packed::{PackedBack, Weights};
-use crate::learner::traces::TRACED;
+use crate::learner::packed::{Packed, PackedBack};
 use crate::network::Shape;
 use crate::readout::Score;
 use crate::sequences::{Rows, Sequences};
 
 mod back;
+mod layer;
+
+use layer::LayerWindow;
 
 /// Cells, i.e. rows at steps, whose signals and weight gradients are one matrix product: enough for its full rate, few
 /// enough to stay in L2.
@@ -39,8 +40,8 @@ const CELLS: usize = 256;
 /// What the scan back goes through.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Through<'a, T: Scalar> {
-    /// Cell and these recurrent weights: the exact gradient.
-    Everything(&'a PackedBack<T>),
+    /// Cell and these recurrent weights, of each layer: the exact gradient.
+    Everything(&'a [PackedBack<T>]),
     /// The cell only, with learning signals through these feedback weights: the e-prop gradient.
     Cell(&'a Feedback<T>),
 }
@@ -50,7 +51,8 @@ pub(crate) enum Through<'a, T: Scalar> {
 pub(crate) struct Pass<'a, T: Scalar> {
     pub(crate) level: Level,
     pub(crate) parameters: &'a [T],
-    pub(crate) weights: Weights<'a, T>,
+    /// Of each layer.
+    pub(crate) weights: &'a [Packed<T>],
     pub(crate) sequences: &'a Sequences<'a, T>,
     pub(crate) rows: Rows,
 }
@@ -65,25 +67,23 @@ pub(crate) struct Window<T: Scalar> {
     steps: usize,
     /// Steps whose signals and weight gradients are one matrix product.
     chunk: usize,
-    forward: Forward<T>,
+    /// From the input up.
+    layers: Vec<LayerWindow<T>>,
     output: Outputs<T>,
-    factors: Factors<T>,
-    carried: Option<Carried<T>>,
     extensions: Extensions,
-    /// `[rows, hidden]`: what a trace echo adds to the learning signals of a step; empty without an echo.
-    echo: Buffer<T>,
     /// `[steps, rows, output]`: dE/dy_t, where there is a target at every step.
     errors: Buffer<T>,
-    /// `[chunk, rows, hidden]`: h_t on the way forward, L_t on the way back.
-    hidden: Buffer<T>,
-    /// `[rows, hidden]`: dE/dh_t.
-    hidden_gradient: Buffer<T>,
-    /// `[rows, hidden]`: f_{t+1} dE/dc_{t+1}.
-    cell_gradient: Buffer<T>,
     /// `[rows]`: step of the window with which the row's episode begins.
     episode: Vec<usize>,
     /// `[rows]`: whether the episode began before the window and a learning signal of the window may reach back to it.
     reaches_back: Vec<bool>,
+}
+
+/// Steps of a window within a sequence.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    first: usize,
+    steps: usize,
 }
 
 impl<T: Scalar> Window<T> {
@@ -98,81 +98,78 @@ impl<T: Scalar> Window<T> {
     ) -> Result<Self, Error> {
         // Rows with a trace are scanned back one by one, over the whole window.
         let chunk = if traces { steps } else { steps.min(CELLS.div_ceil(rows)) };
-        let units = rows * shape.lstm.hidden();
-        let length = |per_row: usize| checked_product("the learner's memory", &[steps, rows, per_row]);
+        let errors = checked_product("the learner's memory", &[steps, rows, shape.readout.output()])?;
+        let layer =
+            |(index, &layer)| LayerWindow::zeros(layer, index > 0, rows, [steps, chunk], traces, extensions);
         Ok(Self {
-            shape,
             rows,
             steps,
             chunk,
-            forward: Forward::zeros(shape, rows, steps)?.with_trace_decay(extensions.scaling.decay),
+            layers: shape.layout.layers().iter().enumerate().map(layer).collect::<Result<_, _>>()?,
             output: Outputs::zeros(&shape, chunk, rows, batch)?,
-            factors: Factors::zeros(&shape, rows, steps)?,
-            carried: traces.then(|| Carried::zeros(&shape, rows, steps, extensions)).transpose()?,
             extensions,
-            echo: Buffer::zeros(if extensions.echoes() { units } else { 0 }),
-            errors: Buffer::zeros(length(shape.readout.output())?),
-            hidden: Buffer::zeros(chunk * units),
-            hidden_gradient: Buffer::zeros(units),
-            cell_gradient: Buffer::zeros(units),
+            errors: Buffer::zeros(errors),
             episode: vec![0; rows],
             reaches_back: vec![false; rows],
+            shape,
         })
     }
 
     /// Adds the gradient of the rows' part of the loss; scores their outputs on the way.
     pub(crate) fn run(&mut self, pass: Pass<'_, T>, through: Through<'_, T>, gradient: &mut [T]) -> Score {
         let mut score = Score::default();
-        self.forward.start(pass.sequences, pass.rows);
+        for (index, layer) in self.layers.iter_mut().enumerate() {
+            layer.forward.start(pass.sequences.initial(index), pass.rows);
+        }
         for first in (0..pass.sequences.steps()).step_by(self.steps) {
-            let steps = self.steps.min(pass.sequences.steps() - first);
-            self.scan_forward(pass, first, steps, &mut score, gradient);
+            let span = Span { first, steps: self.steps.min(pass.sequences.steps() - first) };
+            self.scan_forward(pass, span, &mut score, gradient);
             match through {
                 Through::Everything(recurrent) => {
-                    self.back_through_everything(pass, first, steps, recurrent, gradient);
+                    self.back_through_everything(pass, span, recurrent, gradient);
                 }
-                Through::Cell(feedback) => {
-                    let feedback = feedback.matrix(&self.shape, pass.parameters);
-                    self.back_through_cell(pass, first, steps, feedback, gradient);
-                }
+                Through::Cell(feedback) => self.back_through_cell(pass, span, feedback, gradient),
             }
         }
-        if self.extensions.scaling.output != 1.0 {
-            // All of the gradient of gates with a trace is linear in what their traces are multiplied with.
-            let block = self.shape.layout.lstm();
-            let traced = TRACED * self.shape.lstm.hidden() * block.stride();
-            let factor = T::from_f64(self.extensions.scaling.output);
-            gradient[block.range()][..traced].iter_mut().for_each(|g| *g *= factor);
-        }
+        self.scale_traces(gradient);
         score
     }
 
+    /// All of the gradient of gates with a trace is linear in what their traces are multiplied with.
+    fn scale_traces(&self, gradient: &mut [T]) {
+        let factor = self.extensions.scaling.output;
+        if factor != 1.0 {
+            for layer in self.shape.layout.layers() {
+                let traced = &mut gradient[layer.traced()];
+                traced.iter_mut().for_each(|g| *g *= T::from_f64(factor));
+            }
+        }
+    }
+
     /// Records the factors of every step; scores the outputs and adds the readout's gradient.
-    fn scan_forward(
-        &mut self,
-        pass: Pass<'_, T>,
-        first: usize,
-        steps: usize,
-        score: &mut Score,
-        gradient: &mut [T],
-    ) {
-        let Pass { level, parameters, weights, sequences, rows } = pass;
-        let units = self.rows * self.shape.lstm.hidden();
+    fn scan_forward(&mut self, pass: Pass<'_, T>, span: Span, score: &mut Score, gradient: &mut [T]) {
+        let Pass { parameters, sequences, rows, .. } = pass;
+        let Span { first, steps } = span;
+        let top = self.layers.len() - 1;
         self.episode.fill(0);
         self.reaches_back.fill(first > 0);
         for step in 0..steps {
-            self.forward.activate(sequences, rows, first + step);
-            self.forget_left_episodes(pass, first, step);
-            let mut factors = self.factors.at(step);
-            for row in (0..self.rows).filter(|&row| !self.forward.active[row]) {
-                factors.forget(row, self.rows);
+            for layer in &mut self.layers {
+                layer.forward.activate(sequences, rows, first + step);
             }
-            self.forward.advance(level, weights, sequences, rows, first + step, &mut factors);
+            self.forget_left_episodes(pass, first, step);
+            for index in 0..=top {
+                let (below, layers) = self.layers.split_at_mut(index);
+                let below = below.last().map(|below| &below.forward.state.hidden[..]);
+                layers[0].advance(pass, &pass.weights[index], below, span, step);
+            }
             if sequences.every_step() {
-                let at = step % self.chunk;
-                self.hidden[at * units..(at + 1) * units].copy_from_slice(&self.forward.state.hidden);
+                let (at, units) = (step % self.chunk, self.layers[top].units());
+                let layer = &mut self.layers[top];
+                // h_t on the way forward, L_t on the way back.
+                layer.signal[at * units..(at + 1) * units].copy_from_slice(&layer.forward.state.hidden);
                 if at + 1 == self.chunk || step + 1 == steps {
-                    let hidden = &self.hidden[..(at + 1) * units];
+                    let hidden = &layer.signal[..(at + 1) * units];
                     self.output.score_steps(parameters, hidden, sequences, rows, first + step - at, score);
                     self.output.add_gradient(hidden, gradient);
                     let per_step = self.rows * self.shape.readout.output();
@@ -181,8 +178,8 @@ impl<T: Scalar> Window<T> {
                 }
             }
         }
-        if !sequences.every_step() && ends(pass, first, steps) {
-            let hidden = &self.forward.state.hidden;
+        if !sequences.every_step() && ends(pass, span) {
+            let hidden = &self.layers[top].forward.state.hidden;
             self.output.score_ended(parameters, hidden, sequences, rows, first..first + steps, score);
             self.output.add_gradient(hidden, gradient);
         }
@@ -193,10 +190,13 @@ impl<T: Scalar> Window<T> {
     fn forget_left_episodes(&mut self, pass: Pass<'_, T>, first: usize, step: usize) {
         let Some(is_first) = pass.sequences.is_first(first + step, pass.rows) else { return };
         let every_step = pass.sequences.every_step();
-        for row in (0..is_first.len()).filter(|&row| is_first[row] && self.forward.active[row]) {
+        for row in 0..is_first.len() {
+            if !is_first[row] || !self.layers[0].forward.active[row] {
+                continue;
+            }
             if !every_step {
-                for left in self.episode[row]..step {
-                    self.factors.at(left).forget(row, self.rows);
+                for layer in &mut self.layers {
+                    layer.forget(row, self.episode[row]..step);
                 }
             }
             self.episode[row] = step;
@@ -205,13 +205,13 @@ impl<T: Scalar> Window<T> {
     }
 }
 
-/// Whether a row ends in the window of `steps` steps from `first` on.
-fn ends<T: Scalar>(pass: Pass<'_, T>, first: usize, steps: usize) -> bool {
-    (0..pass.rows.count).any(|row| last(pass, first, steps, row).is_some())
+/// Whether a row ends in the window.
+fn ends<T: Scalar>(pass: Pass<'_, T>, span: Span) -> bool {
+    (0..pass.rows.count).any(|row| last(pass, span, row).is_some())
 }
 
-/// The step of that window that is the row's last.
-fn last<T: Scalar>(pass: Pass<'_, T>, first: usize, steps: usize, row: usize) -> Option<usize> {
+/// The step of the window that is the row's last.
+fn last<T: Scalar>(pass: Pass<'_, T>, span: Span, row: usize) -> Option<usize> {
     let end = if row < pass.rows.count { pass.sequences.length(pass.rows.start + row) } else { 0 };
-    (first < end && end <= first + steps).then(|| end - 1 - first)
+    (span.first < end && end <= span.first + span.steps).then(|| end - 1 - span.first)
 }

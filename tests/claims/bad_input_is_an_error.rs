@@ -101,18 +101,19 @@ fn whatever_a_learner_is_given() {
         let every = Sequences::new(4, 2, x, Targets::EveryClass(&[0, 9, 0, 8, 0, 0, 0, 0])).unwrap();
         let masked = every.with_target_mask(&[true, false, true, true, true, true, true, true]).unwrap();
         reject(masked, &["target class", "at most 2", "element 3 is 8"]);
-        let initial = LstmState::zeros(network.lstm(), 3).unwrap();
-        reject(fitting().starting_from(&initial), &["initial cell state", "10", "15"]);
+        let initial = LstmState::zeros(&network.layers()[0], 3).unwrap();
+        reject(fitting().starting_from(std::slice::from_ref(&initial)), &["initial cell state", "10", "15"]);
         if index > 0 {
             reject(fitting(), &["steps", "4 needed", "3"]);
         }
         rejects(learner.gradient(network, &fitting(), &mut gradient[1..]), &["gradient"]);
         let other = Network::zeros(Lstm::new(2, 6).unwrap(), *network.readout()).unwrap();
         rejects(learner.gradient(&other, &fitting(), &mut gradient), &["hidden size", "5", "6"]);
-        let identity = network.lstm().with_output(OutputNonlinearity::Identity);
+        let identity = network.layers()[0].with_output(OutputNonlinearity::Identity);
         let other = Network::zeros(identity, *network.readout()).unwrap();
         rejects(learner.gradient(&other, &fitting(), &mut gradient), &["output nonlinearity"]);
-        let other = Network::zeros(*network.lstm(), Readout::new(3, Loss::SquaredError).unwrap()).unwrap();
+        let other =
+            Network::zeros(network.layers()[0], Readout::new(3, Loss::SquaredError).unwrap()).unwrap();
         rejects(learner.gradient(&other, &fitting(), &mut gradient), &["loss"]);
     }
 }
@@ -128,7 +129,10 @@ fn whatever_a_stream_is_given() {
     let fresh = stream.clone();
     rejects(stream.step(network, &[0.0; 3], &[false]), &["input", "2", "3"]);
     rejects(stream.step(network, &[0.0; 2], &[]), &["is_first", "1", "0"]);
-    rejects(stream.start_from(&LstmState::zeros(network.lstm(), 2).unwrap()), &["cell state", "5", "10"]);
+    rejects(
+        stream.start_from(&[LstmState::zeros(&network.layers()[0], 2).unwrap()]),
+        &["cell state", "5", "10"],
+    );
     assert_eq!(stream, fresh);
     stream.step(network, &[0.0; 2], &[true]).unwrap();
     rejects(stream.learn(network, &[Target::Class(3)], &mut gradient), &["target class", "at most 2", "3"]);
@@ -170,12 +174,12 @@ fn settings_of_optimisers() {
 fn weights_of_the_wrong_size() {
     let mut network = Problem::<f32>::new(FORM).network;
     let before = network.clone();
-    let mut lstm = network.layout().unpack_lstm(network.parameters()).unwrap();
+    let mut lstm = network.layout().unpack_lstm(0, network.parameters()).unwrap();
     lstm.weight_hh.push(0.0);
-    rejects(network.set_lstm(&lstm), &["recurrent weights", "100", "101"]);
+    rejects(network.set_lstm(0, &lstm), &["recurrent weights", "100", "101"]);
     let mut readout = network.layout().unpack_readout(network.parameters()).unwrap();
     readout.bias.clear();
     rejects(network.set_readout(&readout), &["readout bias", "3", "0"]);
-    rejects(network.layout().unpack_lstm(&network.parameters()[1..]), &["flat slice"]);
+    rejects(network.layout().unpack_lstm(0, &network.parameters()[1..]), &["flat slice"]);
     assert_eq!(network, before);
 }

@@ -9,9 +9,9 @@ proptest! {
     #[test]
     fn for_any_problem(form in forms()) {
         let mut problem = Problem::<f64>::new(form);
-        let mut weights = problem.network.layout().unpack_lstm(problem.network.parameters()).unwrap();
+        let mut weights = problem.network.layout().unpack_lstm(0, problem.network.parameters()).unwrap();
         weights.weight_hh.fill(0.0);
-        problem.network.set_lstm(&weights).unwrap();
+        problem.network.set_lstm(0, &weights).unwrap();
         let mut eprop = Eprop::new(&problem.network, form.batch, EpropOptions::default()).unwrap();
         let mut bptt = Bptt::new(&problem.network, form.batch, form.steps).unwrap();
         let (mut found, mut expected) = (problem.network.zero_gradient(), problem.network.zero_gradient());

@@ -32,7 +32,7 @@ impl Case {
             weight_hh: golden.f64("weight_hh"),
             bias: golden.f64("bias"),
         };
-        network.set_lstm(&blocks).unwrap();
+        network.set_lstm(0, &blocks).unwrap();
         network.set_readout(&readout(&golden)).unwrap();
         let mut initial = LstmState::zeros(&lstm, batch).unwrap();
         initial.cell.copy_from_slice(&golden.f64("c0"));
@@ -43,12 +43,12 @@ impl Case {
 
     fn check_states(&self) {
         let mut stream = EpropStream::new(&self.network, self.batch, EpropOptions::default()).unwrap();
-        stream.start_from(&self.initial).unwrap();
+        stream.start_from(std::slice::from_ref(&self.initial)).unwrap();
         let (mut hidden, mut cell) = (Vec::new(), Vec::new());
-        for input in self.inputs.chunks_exact(self.batch * self.network.lstm().input()) {
+        for input in self.inputs.chunks_exact(self.batch * self.network.layers()[0].input()) {
             stream.step(&self.network, input, &vec![false; self.batch]).unwrap();
-            hidden.extend_from_slice(&stream.state().hidden);
-            cell.extend_from_slice(&stream.state().cell);
+            hidden.extend_from_slice(&stream.state(0).hidden);
+            cell.extend_from_slice(&stream.state(0).cell);
         }
         assert_close("h", &hidden, &self.golden.f64("out.h"), TOLERANCE, 1e-3);
         assert_close("c", &cell, &self.golden.f64("out.c"), TOLERANCE, 1e-3);
@@ -64,10 +64,15 @@ impl Case {
     ) {
         let sequences = Sequences::new(self.steps, self.batch, &self.inputs, targets).unwrap();
         let mut gradient = self.network.zero_gradient();
-        let score =
-            learner.gradient(&self.network, &sequences.starting_from(&self.initial), &mut gradient).unwrap();
+        let score = learner
+            .gradient(
+                &self.network,
+                &sequences.starting_from(std::slice::from_ref(&self.initial)),
+                &mut gradient,
+            )
+            .unwrap();
         gradient.iter_mut().for_each(|g| *g *= self.batch as f64);
-        let found = self.network.layout().unpack_lstm(&gradient).unwrap();
+        let found = self.network.layout().unpack_lstm(0, &gradient).unwrap();
         for (name, found) in [("ih", found.weight_ih), ("hh", found.weight_hh), ("b", found.bias)] {
             let name = format!("out.{prefix}_{name}");
             assert_close(&format!("{what}: {name}"), &found, &self.golden.f64(&name), TOLERANCE, 1e-3);
@@ -76,7 +81,7 @@ impl Case {
     }
 
     fn check_readout(&self, gradient: &[f64], loss: f64) {
-        if self.network.readout().output() == self.network.lstm().hidden() {
+        if self.network.readout().output() == self.network.layers()[0].hidden() {
             return; // the case without a readout of its own
         }
         let found = self.network.layout().unpack_readout(gradient).unwrap();

@@ -173,13 +173,17 @@ impl<T: Scalar> Problem<T> {
         };
         let sequences = Sequences::new(self.form.steps, self.form.batch, &self.inputs, targets).unwrap();
         let sequences = sequences.with_resets(&self.is_first).unwrap().with_lengths(&self.lengths).unwrap();
-        if self.form.initial { sequences.starting_from(&self.initial) } else { sequences }
+        if self.form.initial {
+            sequences.starting_from(std::slice::from_ref(&self.initial))
+        } else {
+            sequences
+        }
     }
 }
 
 /// Parts of a flat gradient in `f64`, without padding: input weights, recurrent weights, bias, readout.
 pub fn blocks<T: Scalar>(network: &Network<T>, flat: &[T]) -> [(&'static str, Vec<f64>); 5] {
-    let lstm = network.layout().unpack_lstm(flat).unwrap();
+    let lstm = network.layout().unpack_lstm(0, flat).unwrap();
     let readout = network.layout().unpack_readout(flat).unwrap();
     let wide = |values: Vec<T>| values.into_iter().map(T::to_f64).collect::<Vec<_>>();
     [
