@@ -13,6 +13,7 @@ mod comparison_rejects_nan;
 mod eprop_gradient_is_that_of_frozen_recurrence;
 mod eprop_is_exact_without_recurrent_weights;
 mod golden;
+mod layers_pass_the_error_down;
 mod resets_and_lengths;
 mod streaming_equals_the_reverse_form;
 mod threads_do_not_change_a_bit;
