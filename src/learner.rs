@@ -6,6 +6,7 @@
 //! | [`Eprop`], whole sequence | the same, up to rounding | yes |
 //! | [`EpropStream`] | the same, step by step | no |
 //! | [`Bptt`] | exact | yes |
+//! | [`ReadoutOnly`] | exact for the readout, zero for the LSTM | no |
 //!
 //! The loss is the mean over batch rows of the sum over a row's targets.
 
@@ -20,16 +21,20 @@ mod carried;
 mod eprop;
 mod evaluator;
 mod forward;
+mod forward_only;
 mod output;
 mod packed;
+mod readout_only;
 mod shards;
 mod stream;
+mod targeted;
 mod traces;
 mod window;
 
 pub use bptt::Bptt;
 pub use eprop::{Eprop, EpropOptions, Schedule};
 pub use evaluator::Evaluator;
+pub use readout_only::ReadoutOnly;
 pub use stream::EpropStream;
 
 /// A rule that turns a batch of sequences into a gradient: a training loop reads the same with any.

@@ -45,7 +45,7 @@ pub use extensions::{Echo, TraceScaling};
 pub use feedback::Feedback;
 pub use init::Init;
 pub use layout::{Block, Gate, Layout, LstmBlocks, ReadoutBlocks};
-pub use learner::{Bptt, Eprop, EpropOptions, EpropStream, Evaluator, Learner, Schedule};
+pub use learner::{Bptt, Eprop, EpropOptions, EpropStream, Evaluator, Learner, ReadoutOnly, Schedule};
 pub use lstm::{Lstm, LstmState};
 pub use network::Network;
 pub use optimizer::{Adam, FusedOptimizer, Optimizer, RmsProp, Sgd, clip_global_norm};

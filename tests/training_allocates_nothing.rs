@@ -10,8 +10,8 @@ use std::alloc::System;
 
 use common::problem::{Form, Problem};
 use eligibility::{
-    Adam, Bptt, Eprop, EpropOptions, EpropStream, Evaluator, Learner, Optimizer, RmsProp, Scalar, Schedule,
-    Sgd, Target, clip_global_norm,
+    Adam, Bptt, Eprop, EpropOptions, EpropStream, Evaluator, Learner, Optimizer, ReadoutOnly, RmsProp,
+    Scalar, Schedule, Sgd, Target, clip_global_norm,
 };
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
@@ -40,6 +40,7 @@ fn check<T: Scalar>(form: Form) {
             Box::new(Eprop::new(&network, batch, options(Schedule::WholeSequence { max_steps })).unwrap()),
         ),
         ("bptt", Box::new(Bptt::new(&network, batch, max_steps).unwrap())),
+        ("readout only", Box::new(ReadoutOnly::new(&network, batch).unwrap())),
     ];
     let mut optimizers: Vec<(&str, Box<dyn Optimizer<T>>)> = vec![
         ("sgd", Box::new(Sgd::new(&network, 0.01).unwrap())),

@@ -3,8 +3,8 @@
 use crate::common::problem::{Form, Problem};
 use eligibility::{
     Adam, Bptt, Buffer, Eprop, EpropOptions, EpropStream, Error, Evaluator, Feedback, Init, Learner, Loss,
-    Lstm, LstmState, Network, Optimizer, OutputNonlinearity, Readout, RmsProp, Schedule, Sequences, Sgd,
-    Target, Targets, clip_global_norm,
+    Lstm, LstmState, Network, Optimizer, OutputNonlinearity, Readout, ReadoutOnly, RmsProp, Schedule,
+    Sequences, Sgd, Target, Targets, clip_global_norm,
 };
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -68,6 +68,7 @@ fn whatever_a_learner_is_given() {
     rejects(Bptt::new(network, 2, 0), &["steps"]);
     rejects(Bptt::new(network, 2, usize::MAX / 2), &["too large"]);
     rejects(Evaluator::new(network, 0), &["batch"]);
+    rejects(ReadoutOnly::new(network, 0), &["batch"]);
     let feedback = Feedback::Random(Buffer::zeros(7));
     rejects(
         Eprop::new(network, 2, EpropOptions { feedback, ..EpropOptions::default() }),
@@ -78,9 +79,11 @@ fn whatever_a_learner_is_given() {
         EpropOptions { schedule: Schedule::WholeSequence { max_steps: 3 }, ..EpropOptions::default() };
     let mut learners: Vec<Box<dyn Learner<f32>>> = vec![
         Box::new(Eprop::new(network, 2, EpropOptions::default()).unwrap()),
+        Box::new(ReadoutOnly::new(network, 2).unwrap()),
         Box::new(Eprop::new(network, 2, whole).unwrap()),
         Box::new(Bptt::new(network, 2, 3).unwrap()),
     ];
+    let with_a_tape = 2;
     let x = &problem.inputs[..];
     let fitting = || Sequences::new(4, 2, x, Targets::LastClass(&[0, 1])).unwrap();
     for (index, learner) in learners.iter_mut().enumerate() {
@@ -103,7 +106,7 @@ fn whatever_a_learner_is_given() {
         reject(masked, &["target class", "at most 2", "element 3 is 8"]);
         let initial = LstmState::zeros(&network.layers()[0], 3).unwrap();
         reject(fitting().starting_from(std::slice::from_ref(&initial)), &["initial cell state", "10", "15"]);
-        if index > 0 {
+        if index >= with_a_tape {
             reject(fitting(), &["steps", "4 needed", "3"]);
         }
         rejects(learner.gradient(network, &fitting(), &mut gradient[1..]), &["gradient"]);

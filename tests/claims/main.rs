@@ -2,6 +2,7 @@
 
 mod common;
 
+mod a_frozen_layer_stays_frozen;
 mod a_fused_update_is_a_gradient_and_an_update;
 mod a_learner_remembers_nothing;
 mod a_masked_target_is_not_there;

@@ -2,7 +2,9 @@
 
 use crate::common::compare::assert_close;
 use crate::common::problem::{Form, Problem};
-use eligibility::{Bptt, Eprop, EpropOptions, EpropStream, Learner, Schedule, Sequences, Target, Targets};
+use eligibility::{
+    Bptt, Eprop, EpropOptions, EpropStream, Learner, ReadoutOnly, Schedule, Sequences, Target, Targets,
+};
 
 const FORM: Form = Form { hidden: 7, steps: 9, batch: 3, seed: 21, ..Form::PLAIN };
 
@@ -17,6 +19,7 @@ fn learners(problem: &Problem<f64>) -> Vec<Box<dyn Learner<f64>>> {
         Box::new(eprop(Schedule::Blocked(5))),
         Box::new(eprop(Schedule::WholeSequence { max_steps: FORM.steps })),
         Box::new(Bptt::new(&problem.network, FORM.batch, FORM.steps).unwrap()),
+        Box::new(ReadoutOnly::new(&problem.network, FORM.batch).unwrap()),
     ]
 }
 
