@@ -80,8 +80,7 @@ impl<T: Scalar> Window<T> {
     ) {
         let Pass { level, parameters, sequences, .. } = pass;
         let (every_step, ends) = (sequences.every_step(), ends(pass, span));
-        let shape = self.shape.clone();
-        let feedback = feedback.matrix(&shape, parameters);
+        let feedback = feedback.matrix(&self.shape, parameters);
         for layer in &mut self.layers {
             layer.begin_back();
         }
