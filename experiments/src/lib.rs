@@ -2,7 +2,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | what is asked | `cli`, `options` |
+//! | what is asked | `cli`, `options`, `kinds` |
 //! | data | [`idx`], `mnist`, `tca`, `seeds` |
 //! | training | `trainer`, `run_tca`, `run_mnist`, `epochs`, `tour` |
 //! | measuring | `time`, `timing`, `scaling` |
@@ -18,6 +18,7 @@ mod cli;
 mod epochs;
 mod failure;
 pub mod idx;
+mod kinds;
 mod mnist;
 mod options;
 mod plot;

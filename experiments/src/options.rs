@@ -1,124 +1,18 @@
 //! The options that every task shares: as typed, and as they hold once the task's defaults are filled in.
 
-use std::fmt::{self, Display};
-use std::str::FromStr;
-
-use clap::{Args, ValueEnum};
-use eligibility::Schedule;
-use serde::{Serialize, Serializer};
+use clap::Args;
+use serde::Serialize;
 
 use crate::failure::Failure;
+pub(crate) use crate::kinds::{
+    EchoKind, FeedbackKind, LearnerKind, OptimizerKind, ScheduleKind, TypeKind, size,
+};
 
-/// The rule that computes the gradient.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum LearnerKind {
-    /// Eligibility traces, forward in time.
-    Eprop,
-    /// Backpropagation through time.
-    Bptt,
-}
-
-/// Feedback weights of e-prop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum FeedbackKind {
-    /// The readout's own weights.
-    Symmetric,
-    /// Fixed, drawn once like the network's weights.
-    Random,
-}
-
-/// How e-prop's sum over time is evaluated: `streaming`, `blocked:K` (`blocked` for the library's own K) or `whole`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ScheduleKind {
-    /// Traces, carried forward step by step.
-    Streaming,
-    /// Traces, carried forward so many steps at a time.
-    Blocked(usize),
-    /// One scan back over a tape: the same gradient up to rounding.
-    Whole,
-}
-
-impl ScheduleKind {
-    /// The schedule, for sequences of at most `max_steps` steps.
-    pub(crate) fn schedule(self, max_steps: usize) -> Schedule {
-        match self {
-            Self::Streaming => Schedule::Streaming,
-            Self::Blocked(steps) => Schedule::Blocked(steps),
-            Self::Whole => Schedule::WholeSequence { max_steps },
-        }
-    }
-}
-
-impl Default for ScheduleKind {
-    fn default() -> Self {
-        match Schedule::default() {
-            Schedule::Streaming => Self::Streaming,
-            Schedule::Blocked(steps) => Self::Blocked(steps),
-            Schedule::WholeSequence { .. } => Self::Whole,
-        }
-    }
-}
-
-impl FromStr for ScheduleKind {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        let steps = text.strip_prefix("blocked:").map(size);
-        match (text, steps) {
-            ("streaming", _) => Ok(Self::Streaming),
-            ("blocked", _) => Ok(Self::default()),
-            ("whole", _) => Ok(Self::Whole),
-            (_, Some(steps)) => Ok(Self::Blocked(steps?)),
-            _ => Err("expected streaming, blocked, blocked:K (K steps at a time) or whole".into()),
-        }
-    }
-}
-
-impl Display for ScheduleKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Streaming => f.write_str("streaming"),
-            Self::Blocked(steps) => write!(f, "blocked:{steps}"),
-            Self::Whole => f.write_str("whole"),
-        }
-    }
-}
-
-impl Serialize for ScheduleKind {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-/// The rule that turns gradients into updates.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum OptimizerKind {
-    /// Gradient descent.
-    Sgd,
-    /// Gradient over its running root mean square, epsilon 1e-8.
-    Rmsprop,
-    /// Adam, decays 0.9 and 0.999, epsilon 1e-8.
-    Adam,
-}
-
-/// The floating-point type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum TypeKind {
-    /// 32 bits.
-    F32,
-    /// 64 bits.
-    F64,
-}
-
-/// Sizes are checked at the door, so that a slip of the finger is a sentence and not an abort for want of memory.
-fn size(text: &str) -> Result<usize, String> {
-    const LARGEST: usize = 4096;
+/// A network of more layers is taken for a typing error.
+fn layers(text: &str) -> Result<usize, String> {
     match text.parse() {
-        Ok(size) if (1..=LARGEST).contains(&size) => Ok(size),
-        _ => Err(format!("expected a whole number from 1 to {LARGEST}")),
+        Ok(layers @ 1..=8) => Ok(layers),
+        _ => Err("expected a number of layers from 1 to 8".into()),
     }
 }
 
@@ -134,6 +28,25 @@ pub(crate) struct TrainingArgs {
     /// How e-prop's sum over time is evaluated: streaming, blocked:K or whole [default: blocked]
     #[arg(long)]
     schedule: Option<ScheduleKind>,
+    /// Trace echo: off, modulated[:A] (A = 0.1: the traces' sum, A times, meets the learning signal) or literal[:A]
+    /// (A = 1e-5: it is added to the gradient) [default: off]
+    #[arg(long)]
+    echo: Option<EchoKind>,
+    /// Factor of all traces where they meet the learning signal [default: 1]
+    #[arg(long, allow_negative_numbers = true)]
+    trace_scale: Option<f64>,
+    /// Factor of the traces' memory from step to step, 0 to 1 [default: 1]
+    #[arg(long, allow_negative_numbers = true)]
+    trace_decay: Option<f64>,
+    /// Decay of adaptive feedback and of the readout's weights [default: 0.001]
+    #[arg(long, allow_negative_numbers = true)]
+    feedback_decay: Option<f64>,
+    /// Steps that truncated goes back
+    #[arg(long, value_parser = size)]
+    truncation: Option<usize>,
+    /// Recurrent layers [default: 1]
+    #[arg(long, value_parser = layers)]
+    layers: Option<usize>,
     /// Raise the forget gate's initial biases by this much (0: off)
     #[arg(long, default_value_t = 1.8, allow_negative_numbers = true)]
     forget_bias: f64,
@@ -207,20 +120,27 @@ pub(crate) struct Training {
     pub(crate) seed: u64,
     #[serde(rename = "type")]
     pub(crate) kind: TypeKind,
+    // What follows is left out of the record where it is not in use: runs recorded before it existed can go on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) echo: Option<EchoKind>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) trace_scale: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) trace_decay: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) feedback_decay: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) truncation: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) layers: Option<usize>,
 }
 
 impl TrainingArgs {
     /// Fills in the defaults of a task.
     pub(crate) fn resolve(&self, defaults: &Defaults) -> Result<Training, Failure> {
+        self.check()?;
         let eprop = self.learner == LearnerKind::Eprop;
-        for (option, given) in [("feedback", self.feedback.is_some()), ("schedule", self.schedule.is_some())]
-        {
-            if given && !eprop {
-                return Err(Failure::new(format!(
-                    "--{option} is an option of e-prop, but the learner is bptt: leave it out"
-                )));
-            }
-        }
+        let adaptive = self.feedback == Some(FeedbackKind::Adaptive);
         let optimizer = self.optimizer.unwrap_or((defaults.optimizer)(self.learner));
         let rate = match optimizer {
             OptimizerKind::Sgd => 0.1,
@@ -240,16 +160,52 @@ impl TrainingArgs {
             clip: self.clip,
             seed: self.seed,
             kind: self.kind,
+            echo: self.echo.filter(|&echo| echo != EchoKind::Off),
+            trace_scale: self.trace_scale.filter(|&scale| scale != 1.0),
+            trace_decay: self.trace_decay.filter(|&decay| decay != 1.0),
+            feedback_decay: adaptive.then_some(self.feedback_decay.unwrap_or(1e-3)),
+            truncation: self.truncation,
+            layers: self.layers.filter(|&layers| layers != 1),
         })
     }
-}
 
-impl LearnerKind {
-    /// The name in file names and tables.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Eprop => "eprop",
-            Self::Bptt => "bptt",
+    /// `Ok` if options and learner go together.
+    fn check(&self) -> Result<(), Failure> {
+        let learner = self.learner.name();
+        let of_eprop = [
+            ("feedback", self.feedback.is_some()),
+            ("schedule", self.schedule.is_some()),
+            ("echo", self.echo.is_some()),
+            ("trace-scale", self.trace_scale.is_some()),
+            ("trace-decay", self.trace_decay.is_some()),
+            ("feedback-decay", self.feedback_decay.is_some()),
+        ];
+        if let Some((option, _)) = of_eprop.iter().find(|(_, given)| *given && learner != "eprop") {
+            return Err(Failure::new(format!(
+                "--{option} is an option of e-prop, but the learner is {learner}: leave it out"
+            )));
         }
+        if self.feedback_decay.is_some() && self.feedback != Some(FeedbackKind::Adaptive) {
+            return Err(Failure::new(
+                "--feedback-decay is an option of --feedback adaptive: give both or none",
+            ));
+        }
+        if self.truncation.is_some() != (self.learner == LearnerKind::Truncated) {
+            return Err(Failure::new(format!(
+                "--learner truncated and --truncation STEPS go together, but the learner is {learner} and {} were \
+                 given: give both or none",
+                self.truncation.map_or("no steps".into(), |steps| format!("{steps} steps")),
+            )));
+        }
+        for (option, expected, value, good) in [
+            ("trace-scale", "finite", self.trace_scale, f64::is_finite as fn(f64) -> bool),
+            ("trace-decay", "from 0 to 1", self.trace_decay, |x| (0.0..=1.0).contains(&x)),
+            ("feedback-decay", "from 0 to 1", self.feedback_decay, |x| (0.0..=1.0).contains(&x)),
+        ] {
+            if let Some(value) = value.filter(|&value| !good(value)) {
+                return Err(Failure::new(format!("--{option} should be {expected}, but is {value}")));
+            }
+        }
+        Ok(())
     }
 }

@@ -33,8 +33,8 @@ const DEFAULTS: Defaults = Defaults {
     batch: 128,
     optimizer: |_| OptimizerKind::Rmsprop,
     rmsprop_rate: |learner| match learner {
-        LearnerKind::Eprop => 0.001,
-        LearnerKind::Bptt => 0.0005,
+        LearnerKind::Eprop | LearnerKind::Readout => 0.001,
+        LearnerKind::Bptt | LearnerKind::Truncated => 0.0005,
     },
     adam_rate: 0.001,
 };

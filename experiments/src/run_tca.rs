@@ -38,12 +38,12 @@ const DEFAULTS: Defaults = Defaults {
     hidden: 32,
     batch: 64,
     optimizer: |learner| match learner {
-        LearnerKind::Eprop => OptimizerKind::Rmsprop,
-        LearnerKind::Bptt => OptimizerKind::Adam,
+        LearnerKind::Eprop | LearnerKind::Readout => OptimizerKind::Rmsprop,
+        LearnerKind::Bptt | LearnerKind::Truncated => OptimizerKind::Adam,
     },
     rmsprop_rate: |learner| match learner {
-        LearnerKind::Eprop => 0.01,
-        LearnerKind::Bptt => 0.001,
+        LearnerKind::Eprop | LearnerKind::Readout => 0.01,
+        LearnerKind::Bptt | LearnerKind::Truncated => 0.001,
     },
     adam_rate: 0.003,
 };

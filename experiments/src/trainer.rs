@@ -50,16 +50,19 @@ pub(crate) struct Trainer<T: Element> {
 }
 
 impl<T: Element> Trainer<T> {
-    pub(crate) fn new(options: &Training, sizes: Sizes) -> Result<Self, Error> {
+    pub(crate) fn new(options: &Training, sizes: Sizes) -> Result<Self, Failure> {
+        check_available(options)?;
         let init = Init { forget_bias_offset: options.forget_bias };
         let (lstm, readout) =
             (Lstm::new(sizes.input, options.hidden)?, Readout::new(sizes.output, Loss::CrossEntropy)?);
         let network: Network<T> = init.network(lstm, readout, &mut rng(options.seed, Purpose::Weights, 0))?;
         let recipe = match options.learner {
-            LearnerKind::Bptt => Recipe::Bptt { max_steps: sizes.max_steps },
+            LearnerKind::Bptt | LearnerKind::Truncated | LearnerKind::Readout => {
+                Recipe::Bptt { max_steps: sizes.max_steps }
+            }
             LearnerKind::Eprop => Recipe::Eprop {
                 feedback: match options.feedback {
-                    None | Some(FeedbackKind::Symmetric) => Feedback::Symmetric,
+                    None | Some(FeedbackKind::Symmetric | FeedbackKind::Adaptive) => Feedback::Symmetric,
                     Some(FeedbackKind::Random) => {
                         Feedback::random(&network, &mut rng(options.seed, Purpose::Feedback, 0))
                     }
@@ -136,6 +139,25 @@ impl<T: Element> Trainer<T> {
         };
         self.held_bytes = PeakAlloc.current_usage().saturating_sub(before);
         Ok((rows, learner))
+    }
+}
+
+/// `Ok` if the library has what the options ask for.
+fn check_available(options: &Training) -> Result<(), Failure> {
+    let asked = [
+        ("--learner truncated", options.learner == LearnerKind::Truncated),
+        ("--learner readout", options.learner == LearnerKind::Readout),
+        ("--feedback adaptive", options.feedback == Some(FeedbackKind::Adaptive)),
+        ("--echo", options.echo.is_some()),
+        ("--trace-scale", options.trace_scale.is_some()),
+        ("--trace-decay", options.trace_decay.is_some()),
+        ("--layers", options.layers.is_some()),
+    ];
+    match asked.iter().find(|(_, asked)| *asked) {
+        Some((option, _)) => {
+            Err(Failure::new(format!("{option} is not available in this version: leave it out")))
+        }
+        None => Ok(()),
     }
 }
 

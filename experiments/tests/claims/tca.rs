@@ -80,6 +80,20 @@ fn resuming_with_another_option_is_an_error_that_names_it() {
 }
 
 #[test]
+fn options_that_are_not_in_use_leave_no_trace_in_the_record() {
+    // Runs recorded before these options existed go on: not in use, an option is as if it did not exist.
+    let dir = tempfile::tempdir().unwrap();
+    run(dir.path(), &format!("{SMALL} --out a --stop-after 10"));
+    let path = dir.path().join("a/options.json");
+    let recorded: serde_json::Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    let names: Vec<&str> = recorded["options"].as_object().unwrap().keys().map(String::as_str).collect();
+    let first = "batch clip delay feedback forget-bias hidden learner log-every lr optimizer rmsprop-decay schedule \
+                 seed type updates";
+    assert_eq!(names, first.split_whitespace().collect::<Vec<_>>());
+    run(dir.path(), &format!("{SMALL} --out a --echo off --layers 1 --trace-scale 1 --trace-decay 1"));
+}
+
+#[test]
 fn a_damaged_checkpoint_is_an_error_and_stays_where_it_is() {
     let dir = tempfile::tempdir().unwrap();
     run(dir.path(), &format!("{SMALL} --out a --stop-after 10"));
@@ -112,6 +126,15 @@ fn impossible_options_are_sentences() {
         ("--clip 0", "clipping norm"),
         ("--rmsprop-decay 1", "decay"),
         ("--learner bptt --feedback random", "option of e-prop"),
+        ("--learner bptt --echo modulated", "--echo is an option of e-prop"),
+        ("--learner readout --trace-scale 0.1", "option of e-prop"),
+        ("--echo loud", "expected off, modulated"),
+        ("--trace-decay 1.5", "from 0 to 1"),
+        ("--trace-scale inf", "finite"),
+        ("--layers 9", "from 1 to 8"),
+        ("--learner truncated", "--truncation"),
+        ("--truncation 3", "--truncation"),
+        ("--feedback-decay 0.1", "--feedback adaptive"),
     ] {
         let outcome = experiments(dir.path(), format!("tca {options}").split_whitespace());
         assert!(!outcome.success && outcome.errors.contains(named), "{options}: {}", outcome.errors);
