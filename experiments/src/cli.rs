@@ -3,9 +3,12 @@
 use clap::{Parser, Subcommand};
 
 use crate::failure::Failure;
+use crate::progress::Terminal;
+use crate::run_dir::Identity;
 use crate::run_mnist::{MnistArgs, PermutedArgs};
 use crate::run_tca::TcaArgs;
 use crate::scaling::ScalingArgs;
+use crate::tables::{self, MnistTableArgs, TcaTableArgs};
 use crate::time::TimeArgs;
 use crate::tour::TourArgs;
 
@@ -29,6 +32,20 @@ enum Command {
     Smnist(Box<MnistArgs>),
     /// Permuted sequential MNIST: the pixels in one fixed random order
     Psmnist(Box<PermutedArgs>),
+    /// The paper's table 1: sequential MNIST, e-prop and its extensions, BPTT
+    Table1(Box<MnistTableArgs>),
+    /// The paper's table 2: temporal credit assignment, extended e-prop and BPTT at four delays
+    Table2(Box<TcaTableArgs>),
+    /// The paper's table 3: temporal credit assignment, the extensions one by one
+    Table3(Box<TcaTableArgs>),
+    /// The paper's figure 1: curves of table 1, symmetric feedback, 120 epochs
+    Figure1(Box<MnistTableArgs>),
+    /// The paper's figure 2: permuted sequential MNIST
+    Figure2(Box<MnistTableArgs>),
+    /// The paper's figure 3: curves of table 2
+    Figure3(Box<TcaTableArgs>),
+    /// The paper's figure 4: curves of table 3
+    Figure4(Box<TcaTableArgs>),
     /// Time cases such as b32_t784_i1_h128_f32: one JSON object a line
     Time(TimeArgs),
     /// Time and memory over the number of steps, e-prop and BPTT, as SVG
@@ -43,8 +60,61 @@ pub(crate) fn run() -> Result<(), Failure> {
         Some(Command::Tca(args)) => args.run(),
         Some(Command::Smnist(args)) => args.run(),
         Some(Command::Psmnist(args)) => args.run(),
+        Some(Command::Table1(args)) => args.run(&tables::TABLE1),
+        Some(Command::Table2(args)) => args.run(&tables::TABLE2),
+        Some(Command::Table3(args)) => args.run(&tables::TABLE3),
+        Some(Command::Figure1(args)) => args.run(&tables::FIGURE1),
+        Some(Command::Figure2(args)) => args.run(&tables::FIGURE2),
+        Some(Command::Figure3(args)) => args.run(&tables::FIGURE3),
+        Some(Command::Figure4(args)) => args.run(&tables::FIGURE4),
         Some(Command::Time(args)) => args.run(),
         Some(Command::Scaling(args)) => args.run(),
+    }
+}
+
+/// One run of a task, given as the words one would type: what a table is made of.
+pub(crate) struct TaskRun(Task);
+
+enum Task {
+    Tca(Box<TcaArgs>),
+    Smnist(Box<MnistArgs>),
+    Psmnist(Box<PermutedArgs>),
+}
+
+impl TaskRun {
+    /// Parses the words after the program's name.
+    pub(crate) fn parse(words: &[String]) -> Result<Self, Failure> {
+        let words = std::iter::once("experiments").chain(words.iter().map(String::as_str));
+        let cli = Cli::try_parse_from(words).map_err(|error| Failure::new(error.to_string()))?;
+        match cli.command {
+            Some(Command::Tca(args)) => Ok(Self(Task::Tca(args))),
+            Some(Command::Smnist(args)) => Ok(Self(Task::Smnist(args))),
+            Some(Command::Psmnist(args)) => Ok(Self(Task::Psmnist(args))),
+            _ => Err(Failure::new("a table is made of runs of tca, smnist or psmnist")),
+        }
+    }
+
+    /// What the run is, data left aside.
+    pub(crate) fn identity(&self) -> Result<Identity, Failure> {
+        match &self.0 {
+            Task::Tca(args) => args.identity(),
+            Task::Smnist(args) => args.identity(),
+            Task::Psmnist(args) => args.identity(),
+        }
+    }
+
+    /// Runs, and reports to `terminal`.
+    pub(crate) fn run(mut self, terminal: Terminal) -> Result<(), Failure> {
+        match &mut self.0 {
+            Task::Tca(args) => args.run.terminal = terminal,
+            Task::Smnist(args) => args.run.terminal = terminal,
+            Task::Psmnist(args) => args.mnist.run.terminal = terminal,
+        }
+        match &self.0 {
+            Task::Tca(args) => args.run(),
+            Task::Smnist(args) => args.run(),
+            Task::Psmnist(args) => args.run(),
+        }
     }
 }
 

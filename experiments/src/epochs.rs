@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::failure::Failure;
 use crate::plot::{Curve, learning_curve};
-use crate::progress::say;
+use crate::progress::Terminal;
 use crate::run_dir::{Identity, RunDir};
 use crate::summary::{bytes, duration, percent, table};
 
@@ -32,7 +32,12 @@ pub(crate) struct State {
 }
 
 /// Records an epoch and makes the state ready for the next.
-pub(crate) fn close_epoch(state: &mut State, test: &Score, dir: &mut RunDir) -> Result<(), Failure> {
+pub(crate) fn close_epoch(
+    state: &mut State,
+    test: &Score,
+    dir: &mut RunDir,
+    terminal: &Terminal,
+) -> Result<(), Failure> {
     let images = state.images as f64;
     let (loss, error) = (state.loss / images, 1.0 - state.correct as f64 / images);
     let accuracy = 1.0 - test.error_rate();
@@ -47,7 +52,7 @@ pub(crate) fn close_epoch(state: &mut State, test: &Score, dir: &mut RunDir) -> 
         "test_accuracy": accuracy,
         "seconds": state.seconds,
     }))?;
-    say(format_args!(
+    terminal.say(format_args!(
         "epoch {epoch:3}  training loss {loss:.4}, error {:>7}   test loss {:.4}, accuracy {:>7}   {} ({:.0} sequences/s)",
         percent(error),
         test.mean_loss(),
@@ -74,6 +79,7 @@ pub(crate) fn finish(
     identity: &Identity,
     line: &str,
     state: &State,
+    terminal: &Terminal,
 ) -> Result<(), Failure> {
     let records = dir.records()?;
     let curve = |name: &str, error: fn(&serde_json::Value) -> Option<f64>| Curve {
@@ -109,6 +115,6 @@ pub(crate) fn finish(
     let command = format!("experiments {} {line}", identity.task);
     let text = format!("# {title}\n\n{}\n`{command}`\n", table(&["", ""], &rows.map(Vec::from)));
     dir.summary(&text)?;
-    say(format_args!("\n{text}\ncurve: {}", dir.curve().display()));
+    terminal.detail(format_args!("\n{text}\ncurve: {}", dir.curve().display()));
     Ok(())
 }

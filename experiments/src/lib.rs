@@ -2,7 +2,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | what is asked | `cli`, `options`, `kinds` |
+//! | what is asked | `cli`, `options`, `kinds`, `tables` |
 //! | data | [`idx`], `mnist`, `tca`, `seeds` |
 //! | training | `trainer`, `run_tca`, `run_mnist`, `epochs`, `tour` |
 //! | measuring | `time`, `timing`, `scaling` |
@@ -29,6 +29,7 @@ mod run_tca;
 mod scaling;
 mod seeds;
 mod summary;
+mod tables;
 mod tca;
 mod text_plot;
 mod time;

@@ -7,6 +7,7 @@ use crate::failure::Failure;
 pub(crate) use crate::kinds::{
     EchoKind, FeedbackKind, LearnerKind, OptimizerKind, ScheduleKind, TypeKind, size,
 };
+use crate::progress::Terminal;
 
 /// A network of more layers is taken for a typing error.
 fn layers(text: &str) -> Result<usize, String> {
@@ -91,6 +92,9 @@ pub(crate) struct RunArgs {
     /// Pause after this many updates in all, with a checkpoint: the same command goes on from there
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) stop_after: Option<u64>,
+    /// Where the run reports.
+    #[arg(skip)]
+    pub(crate) terminal: Terminal,
 }
 
 /// What differs from task to task.

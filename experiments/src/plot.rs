@@ -15,8 +15,19 @@ pub(crate) struct Curve {
 }
 
 /// One colour per curve, told apart also by colour-blind eyes.
-const COLORS: [RGBColor; 4] =
-    [RGBColor(0, 114, 178), RGBColor(213, 94, 0), RGBColor(0, 158, 115), RGBColor(120, 120, 120)];
+const COLORS: [RGBColor; 9] = [
+    RGBColor(0, 114, 178),
+    RGBColor(213, 94, 0),
+    RGBColor(0, 158, 115),
+    RGBColor(120, 120, 120),
+    RGBColor(204, 121, 167),
+    RGBColor(230, 159, 0),
+    RGBColor(86, 180, 233),
+    RGBColor(0, 0, 0),
+    RGBColor(136, 34, 85),
+];
+/// Up to so many curves are named within the chart, more beside it.
+const NAMES_INSIDE: usize = 2;
 
 /// Draws the curves to `path`; the vertical axis starts at zero.
 pub(crate) fn learning_curve(
@@ -40,8 +51,11 @@ fn draw(
     let points = || curves.iter().flat_map(|curve| &curve.points);
     let x_max = points().map(|point| point.0).fold(1.0, f64::max);
     let y_max = points().map(|point| 105.0 * point.1).fold(1.0, f64::max);
-    let area = SVGBackend::with_string(svg, (800, 480)).into_drawing_area();
-    area.fill(&WHITE)?;
+    let beside = curves.len() > NAMES_INSIDE;
+    let width = if beside { 1100 } else { 800 };
+    let whole = SVGBackend::with_string(svg, (width, 480)).into_drawing_area();
+    whole.fill(&WHITE)?;
+    let (area, names) = whole.split_horizontally(800);
     let mut chart = ChartBuilder::on(&area)
         .caption(title, ("sans-serif", 18))
         .margin(12)
@@ -58,8 +72,16 @@ fn draw(
             .label(&curve.name)
             .legend(|(x, y)| PathElement::new([(x, y), (x + 16, y)], color.stroke_width(2)));
     }
-    (chart.configure_series_labels().background_style(WHITE).border_style(BLACK)).draw()?;
-    area.present()
+    if beside {
+        for (row, (curve, color)) in (0..).zip(curves.iter().zip(COLORS.iter().cycle())) {
+            let y = 60 + 22 * row;
+            names.draw(&PathElement::new([(4, y), (28, y)], color.stroke_width(3)))?;
+            names.draw(&Text::new(curve.name.clone(), (36, y - 6), ("sans-serif", 13)))?;
+        }
+    } else {
+        (chart.configure_series_labels().background_style(WHITE).border_style(BLACK)).draw()?;
+    }
+    whole.present()
 }
 
 /// Title and axes.
@@ -124,8 +146,13 @@ mod tests {
         let path = dir.path().join("curve.svg");
         let curve = Curve { name: "e-prop".into(), points: vec![(1.0, 0.5), (2.0, 0.25)] };
         learning_curve(&path, "title", "update", &[curve]).unwrap();
-        let text = std::fs::read_to_string(path).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
         assert!(text.starts_with("<svg") && text.contains("e-prop") && text.contains("title"));
+        let many: Vec<Curve> =
+            (0..9).map(|i| Curve { name: format!("curve {i}"), points: vec![(1.0, 0.1)] }).collect();
+        learning_curve(&path, "title", "update", &many).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(many.iter().all(|curve| text.contains(&curve.name)), "{text}");
         let nowhere = dir.path().join("missing").join("curve.svg");
         assert!(learning_curve(&nowhere, "title", "update", &[]).is_err());
     }

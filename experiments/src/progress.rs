@@ -1,15 +1,19 @@
-//! Progress on standard error: a bar on a terminal, a plain line every ten seconds elsewhere.
+//! Progress on standard error: a bar on a terminal, a plain line now and then elsewhere.
+//!
+//! A run has the terminal to itself, or is one of several at a time: then it says less, with its name before each line.
 
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// On a terminal.
 const REDRAW: Duration = Duration::from_millis(100);
 /// Elsewhere.
 const PLAIN_LINE: Duration = Duration::from_secs(10);
+/// Elsewhere, of one of many runs.
+const NAMED_LINE: Duration = Duration::from_secs(120);
 
 /// Prints a line on standard output. Training goes on if nobody reads it any more.
 pub(crate) fn say(line: impl Display) {
@@ -19,6 +23,48 @@ pub(crate) fn say(line: impl Display) {
 /// The same on standard error.
 pub(crate) fn warn(line: impl Display) {
     let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// Where a run reports.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Terminal {
+    /// The run's name and the bars of all runs, if it is one of several at a time.
+    shared: Option<(String, MultiProgress)>,
+}
+
+impl Terminal {
+    /// The terminal of the run `name`, beside others.
+    pub(crate) fn shared(name: impl Into<String>, bars: &MultiProgress) -> Self {
+        Self { shared: Some((name.into(), bars.clone())) }
+    }
+
+    /// Prints a line, after the run's name if there are others.
+    pub(crate) fn say(&self, line: impl Display) {
+        match &self.shared {
+            None => say(line),
+            Some((name, bars)) => bars.suspend(|| say(format_args!("{name}: {line}"))),
+        }
+    }
+
+    /// Prints what only the reader of a single run wants to know.
+    pub(crate) fn detail(&self, line: impl Display) {
+        if self.shared.is_none() {
+            say(line);
+        }
+    }
+
+    /// Progress of `label`: `done` of `total` are done already.
+    pub(crate) fn progress(&self, label: &str, unit: &'static str, done: u64, total: u64) -> Progress {
+        match &self.shared {
+            None => Progress::new(label, unit, done, total),
+            Some((name, bars)) => {
+                let mut progress = Progress::new(format!("{name}, {label}"), unit, done, total);
+                progress.bar = progress.bar.take().map(|bar| bars.add(bar));
+                progress.plain_line = NAMED_LINE;
+                progress
+            }
+        }
+    }
 }
 
 /// How far something is.
@@ -32,6 +78,7 @@ pub(crate) struct Progress {
     resumed: u64,
     start: Instant,
     last: Instant,
+    plain_line: Duration,
     /// None where standard error is no terminal.
     bar: Option<ProgressBar>,
 }
@@ -48,13 +95,13 @@ impl Progress {
             let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
             bar.with_style(style).with_prefix(label.clone()).with_position(done)
         });
-        Self { label, unit, done, total, resumed: done, start: now, last: now, bar }
+        Self { label, unit, done, total, resumed: done, start: now, last: now, plain_line: PLAIN_LINE, bar }
     }
 
     /// Counts `count` more; `message` is asked for only when there is something to show.
     pub(crate) fn advance(&mut self, count: u64, message: impl FnOnce() -> String) {
         self.done += count;
-        let interval = if self.bar.is_some() { REDRAW } else { PLAIN_LINE };
+        let interval = if self.bar.is_some() { REDRAW } else { self.plain_line };
         let now = Instant::now();
         if now - self.last < interval {
             return;

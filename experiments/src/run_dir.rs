@@ -25,8 +25,8 @@ use crate::failure::Failure;
 use crate::options::RunArgs;
 use crate::trainer::Trainer;
 
-const OPTIONS: &str = "options.json";
-const LOG: &str = "log.jsonl";
+pub(crate) const OPTIONS: &str = "options.json";
+pub(crate) const LOG: &str = "log.jsonl";
 const CHECKPOINT: &str = "checkpoint.safetensors";
 const SUMMARY: &str = "summary.md";
 const CURVE: &str = "curve.svg";
@@ -119,6 +119,12 @@ impl RunDir {
         let line = serde_json::to_string(record)
             .map_err(|error| Failure::new(format!("cannot write a record to the log: {error}")))?;
         self.log.write_all(format!("{line}\n").as_bytes()).map_err(Failure::io("write", &self.path.join(LOG)))
+    }
+
+    /// Records why a run cannot go on, and hands the reason back.
+    pub(crate) fn failed<R>(&mut self, update: u64, reason: Failure) -> Result<R, Failure> {
+        self.log(&json!({"event": "failed", "update": update, "reason": reason.to_string()}))?;
+        Err(reason)
     }
 
     /// All records so far, of a resumed run from its beginning.
@@ -226,10 +232,19 @@ fn difference(recorded: &Value, now: &Value) -> Option<String> {
     }
     let empty = Map::new();
     let [old, new] = [recorded, now].map(|record| record["options"].as_object().unwrap_or(&empty));
-    let mut keys = old.keys().chain(new.keys()).filter(|key| !LENGTHS.contains(&key.as_str()));
+    difference_of_options(old, new, &LENGTHS)
+}
+
+/// The first option in which two runs differ, as a clause; those in `except` may.
+pub(crate) fn difference_of_options(
+    old: &Map<String, Value>,
+    new: &Map<String, Value>,
+    except: &[&str],
+) -> Option<String> {
+    let mut keys = old.keys().chain(new.keys()).filter(|key| !except.contains(&key.as_str()));
     keys.find_map(|key| {
         let [old, new] = [old, new].map(|options| options.get(key).unwrap_or(&Value::Null));
-        clause(format!("option --{key}"), old, new)
+        (old != new).then(|| format!("option --{key} was {old} and is now {new}"))
     })
 }
 

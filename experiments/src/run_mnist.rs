@@ -20,7 +20,7 @@ use crate::epochs::{State, close_epoch, finish};
 use crate::failure::Failure;
 use crate::mnist::{Batch, CLASSES, Dataset, PIXELS};
 use crate::options::{Defaults, LearnerKind, OptimizerKind, RunArgs, Training, TrainingArgs, TypeKind};
-use crate::progress::{Progress, say};
+use crate::progress::Terminal;
 use crate::run_dir::{Identity, RunDir};
 use crate::seeds::{Purpose, rng};
 use crate::summary::percent;
@@ -57,7 +57,7 @@ pub(crate) struct MnistArgs {
     #[command(flatten)]
     training: TrainingArgs,
     #[command(flatten)]
-    run: RunArgs,
+    pub(crate) run: RunArgs,
 }
 
 /// The options of the permuted task.
@@ -67,7 +67,7 @@ pub(crate) struct PermutedArgs {
     #[arg(long, default_value_t = 1)]
     permutation_seed: u64,
     #[command(flatten)]
-    mnist: MnistArgs,
+    pub(crate) mnist: MnistArgs,
 }
 
 #[derive(Serialize)]
@@ -98,12 +98,40 @@ impl PermutedArgs {
     pub(crate) fn run(&self) -> Result<(), Failure> {
         self.mnist.run_task("psmnist", Some(self.permutation_seed))
     }
+
+    /// What the run is, data left aside.
+    pub(crate) fn identity(&self) -> Result<Identity, Failure> {
+        let options = self.mnist.training.resolve(&DEFAULTS)?;
+        self.mnist.identity_of("psmnist", &options, Some(self.permutation_seed))
+    }
 }
 
 impl MnistArgs {
     /// Trains, tests, records, draws.
     pub(crate) fn run(&self) -> Result<(), Failure> {
         self.run_task("smnist", None)
+    }
+
+    /// What the run is, data left aside.
+    pub(crate) fn identity(&self) -> Result<Identity, Failure> {
+        self.identity_of("smnist", &self.training.resolve(&DEFAULTS)?, None)
+    }
+
+    fn identity_of(
+        &self,
+        task: &'static str,
+        options: &Training,
+        permutation_seed: Option<u64>,
+    ) -> Result<Identity, Failure> {
+        let recorded = Options {
+            epochs: self.epochs,
+            train_limit: self.train_limit,
+            test_limit: self.test_limit,
+            permutation_seed,
+            training: options,
+        };
+        let out = PathBuf::from(format!("runs/{task}-{}-seed{}", options.learner.name(), options.seed));
+        Identity::new(task, &recorded, out)
     }
 
     fn run_task(&self, task: &'static str, permutation_seed: Option<u64>) -> Result<(), Failure> {
@@ -138,15 +166,8 @@ impl MnistArgs {
         options: &Training,
         permutation_seed: Option<u64>,
     ) -> Result<(), Failure> {
-        let recorded = Options {
-            epochs: self.epochs,
-            train_limit: self.train_limit,
-            test_limit: self.test_limit,
-            permutation_seed,
-            training: options,
-        };
-        let out = PathBuf::from(format!("runs/{task}-{}-seed{}", options.learner.name(), options.seed));
-        let mut identity = Identity::new(task, &recorded, out)?;
+        let mut identity = self.identity_of(task, options, permutation_seed)?;
+        let terminal = &self.run.terminal;
         let sizes = Sizes { input: 1, output: CLASSES, max_steps: PIXELS };
         let mut trainer = Trainer::<T>::new(options, sizes)?;
         let data = self.load(options.seed, permutation_seed)?;
@@ -155,8 +176,8 @@ impl MnistArgs {
         identity.options.insert("data (fingerprint)".into(), format!("{fingerprint:016x}").into());
         identity.about.insert("data".into(), self.data.display().to_string().into());
         let (mut dir, checkpoint) = RunDir::open(&identity, &self.run)?;
-        say(format_args!("{task} {line}\nwriting to {}", dir.path().display()));
-        say(format_args!(
+        terminal.detail(format_args!("{task} {line}\nwriting to {}", dir.path().display()));
+        terminal.detail(format_args!(
             "{} of {} training images, {} of {} test images",
             data.chosen.len(),
             data.train.len(),
@@ -166,7 +187,7 @@ impl MnistArgs {
         let mut state = State::default();
         if let Some(checkpoint) = &checkpoint {
             state = checkpoint.restore(&mut trainer)?;
-            say(format_args!(
+            terminal.say(format_args!(
                 "going on after {} epochs and {} updates (--fresh starts over)",
                 state.epoch, state.updates
             ));
@@ -175,17 +196,17 @@ impl MnistArgs {
         while state.epoch < self.epochs {
             let whole = self.train_epoch(options, &data, &mut batch, &mut trainer, &mut state, &mut dir)?;
             if !whole {
-                say(format_args!(
+                terminal.say(format_args!(
                     "paused after update {}: the same command goes on from here",
                     state.updates
                 ));
                 return Ok(());
             }
-            let test = evaluate(&trainer.network, options.batch, &data, &mut batch)?;
-            close_epoch(&mut state, &test, &mut dir)?;
+            let test = evaluate(&trainer.network, options.batch, &data, &mut batch, terminal)?;
+            close_epoch(&mut state, &test, &mut dir, terminal)?;
             dir.checkpoint(&trainer, &state)?;
         }
-        finish(&mut dir, &identity, &line, &state)
+        finish(&mut dir, &identity, &line, &state, terminal)
     }
 
     /// Trains on what is left of an epoch; false if paused within it.
@@ -201,7 +222,8 @@ impl MnistArgs {
         let mut order = data.chosen.clone();
         order.shuffle(&mut rng(options.seed, Purpose::Order, state.epoch));
         let label = format!("epoch {}/{}", state.epoch + 1, self.epochs);
-        let mut progress = Progress::new(label, "sequences", state.images as u64, order.len() as u64);
+        let mut progress =
+            self.run.terminal.progress(&label, "sequences", state.images as u64, order.len() as u64);
         let every = self.run.checkpoint_every.unwrap_or(CHECKPOINT_EVERY);
         for indices in order.chunks(options.batch).skip(state.batch) {
             if self.run.stop_after.is_some_and(|stop| state.updates >= stop) {
@@ -210,7 +232,8 @@ impl MnistArgs {
             }
             let start = Instant::now();
             batch.assemble(&data.train, indices);
-            let score = trainer.update(&batch.sequences()?)?;
+            let score =
+                trainer.update(&batch.sequences()?).or_else(|failure| dir.failed(state.updates, failure))?;
             state.seconds += start.elapsed().as_secs_f64();
             state.batch += 1;
             state.updates += 1;
@@ -236,8 +259,9 @@ fn evaluate<T: Element>(
     rows: usize,
     data: &Data,
     batch: &mut Batch<T>,
+    terminal: &Terminal,
 ) -> Result<Score, Failure> {
-    let mut progress = Progress::new("test", "sequences", 0, data.tested.len() as u64);
+    let mut progress = terminal.progress("test", "sequences", 0, data.tested.len() as u64);
     let mut total = Score::default();
     let mut evaluator = Evaluator::new(network, rows.min(data.tested.len()))?;
     for indices in data.tested.chunks(rows) {

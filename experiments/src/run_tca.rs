@@ -19,7 +19,7 @@ use crate::checkpoint::{Checkpoint, Element};
 use crate::failure::Failure;
 use crate::options::{Defaults, LearnerKind, OptimizerKind, RunArgs, Training, TrainingArgs, TypeKind};
 use crate::plot::{Curve, learning_curve};
-use crate::progress::{Progress, say};
+use crate::progress::Terminal;
 use crate::run_dir::{Identity, RunDir};
 use crate::seeds::{Purpose, rng};
 use crate::summary::{bytes, duration, percent, table};
@@ -201,27 +201,30 @@ impl TcaArgs {
         }
     }
 
-    fn train<T: Element>(&self, options: &Training) -> Result<(), Failure> {
-        let recorded = Options {
-            delay: self.delay,
-            updates: self.updates,
-            log_every: self.log_every,
-            training: options,
-        };
+    /// What the run is.
+    pub(crate) fn identity(&self) -> Result<Identity, Failure> {
+        let options = self.resolve()?;
         let out = PathBuf::from(format!("runs/tca-{}-seed{}", options.learner.name(), options.seed));
-        let identity = Identity::new("tca", &recorded, out)?;
+        let (delay, updates, log_every) = (self.delay, self.updates, self.log_every);
+        Identity::new("tca", &Options { delay, updates, log_every, training: &options }, out)
+    }
+
+    fn train<T: Element>(&self, options: &Training) -> Result<(), Failure> {
+        let identity = self.identity()?;
+        let terminal = &self.run.terminal;
         let mut training = TcaTraining::<T>::new(self.delay, options)?;
         let (mut dir, checkpoint) = RunDir::open(&identity, &self.run)?;
-        say(format_args!("tca {}\nwriting to {}", identity.line(), dir.path().display()));
+        terminal.detail(format_args!("tca {}\nwriting to {}", identity.line(), dir.path().display()));
         if let Some(checkpoint) = &checkpoint {
             training.restore(checkpoint)?;
-            say(format_args!("going on after update {} (--fresh starts over)", training.state.update));
+            terminal
+                .say(format_args!("going on after update {} (--fresh starts over)", training.state.update));
         }
         let end = self.run.stop_after.map_or(self.updates, |stop| stop.min(self.updates));
         let checkpoint_every = self.run.checkpoint_every.unwrap_or(CHECKPOINT_EVERY);
-        let mut progress = Progress::new("tca", "updates", training.state.update, self.updates);
+        let mut progress = terminal.progress("tca", "updates", training.state.update, self.updates);
         while training.state.update < end {
-            training.step()?;
+            training.step().or_else(|failure| dir.failed(training.state.update, failure))?;
             progress.advance(1, || training.message());
             let update = training.state.update;
             if update.is_multiple_of(self.log_every) || update == self.updates {
@@ -233,18 +236,18 @@ impl TcaArgs {
         }
         drop(progress);
         if training.state.update < self.updates {
-            say(format_args!(
+            terminal.say(format_args!(
                 "paused after update {}: the same command goes on from here",
                 training.state.update
             ));
             return Ok(());
         }
-        finish(&mut dir, &identity, &training.state)
+        finish(&mut dir, &identity, &training.state, terminal)
     }
 }
 
 /// The last record, the summary and the curve.
-fn finish(dir: &mut RunDir, identity: &Identity, state: &State) -> Result<(), Failure> {
+fn finish(dir: &mut RunDir, identity: &Identity, state: &State, terminal: &Terminal) -> Result<(), Failure> {
     let records = dir.records()?;
     let curve = |name: &str, key: &str| Curve {
         name: name.into(),
@@ -281,7 +284,7 @@ fn finish(dir: &mut RunDir, identity: &Identity, state: &State) -> Result<(), Fa
         identity.line()
     );
     dir.summary(&text)?;
-    say(format_args!("\n{text}\ncurve: {}", dir.curve().display()));
+    terminal.detail(format_args!("\n{text}\ncurve: {}", dir.curve().display()));
     Ok(())
 }
 

@@ -3,5 +3,6 @@
 mod common;
 
 mod mnist;
+mod tables;
 mod tca;
 mod time;
