@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use eligibility::{
-    Bptt, Buffer, Eprop, EpropOptions, EpropStream, Evaluator, Feedback, Init, Learner, Loss, Lstm, Network,
-    Readout, Scalar, Sequences, Sgd, Target, Targets,
+    Bptt, Buffer, Eprop, EpropOptions, EpropStream, Evaluator, Init, Learner, Loss, Lstm, Network, Readout,
+    Scalar, Sequences, Sgd, Target, Targets,
 };
 use peak_alloc::PeakAlloc;
 use rand::RngExt;

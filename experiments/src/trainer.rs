@@ -9,14 +9,14 @@
 //! one is ever in use.
 
 use eligibility::{
-    Adam, Bptt, Buffer, Eprop, EpropOptions, Error, Evaluator, Feedback, Init, Learner, Loss, Lstm, Network,
-    Optimizer, Readout, RmsProp, Schedule, Score, Sequences, Sgd, clip_global_norm,
+    Adam, Bptt, Buffer, Echo, Eprop, EpropOptions, Error, Evaluator, Feedback, Init, Learner, Loss, Lstm,
+    Network, Optimizer, Readout, RmsProp, Score, Sequences, Sgd, TraceScaling, clip_global_norm,
 };
 use peak_alloc::PeakAlloc;
 
 use crate::checkpoint::Element;
 use crate::failure::Failure;
-use crate::options::{FeedbackKind, LearnerKind, OptimizerKind, Training};
+use crate::options::{EchoKind, FeedbackKind, LearnerKind, OptimizerKind, Training};
 use crate::seeds::{Purpose, rng};
 
 /// Sizes that the task fixes.
@@ -30,7 +30,7 @@ pub(crate) struct Sizes {
 /// What learners are made from.
 #[derive(Debug)]
 enum Recipe<T: Element> {
-    Eprop { feedback: Feedback<T>, schedule: Schedule },
+    Eprop(EpropOptions<T>),
     Bptt { max_steps: usize },
 }
 
@@ -60,15 +60,7 @@ impl<T: Element> Trainer<T> {
             LearnerKind::Bptt | LearnerKind::Truncated | LearnerKind::Readout => {
                 Recipe::Bptt { max_steps: sizes.max_steps }
             }
-            LearnerKind::Eprop => Recipe::Eprop {
-                feedback: match options.feedback {
-                    None | Some(FeedbackKind::Symmetric | FeedbackKind::Adaptive) => Feedback::Symmetric,
-                    Some(FeedbackKind::Random) => {
-                        Feedback::random(&network, &mut rng(options.seed, Purpose::Feedback, 0))
-                    }
-                },
-                schedule: options.schedule.unwrap_or_default().schedule(sizes.max_steps),
-            },
+            LearnerKind::Eprop => Recipe::Eprop(eprop_options(options, sizes, &network)),
         };
         if let Some(limit) = options.clip {
             clip_global_norm::<T>(&mut [], limit)?; // rejects a limit that is no norm, before anything is trained
@@ -128,17 +120,31 @@ impl<T: Element> Trainer<T> {
         let before = PeakAlloc.current_usage();
         let learner: Box<dyn Learner<T>> = match &self.recipe {
             Recipe::Bptt { max_steps } => Box::new(Bptt::new(&self.network, rows, *max_steps)?),
-            Recipe::Eprop { feedback, schedule } => {
-                let (feedback, schedule) = (feedback.clone(), *schedule);
-                Box::new(Eprop::new(
-                    &self.network,
-                    rows,
-                    EpropOptions { feedback, schedule, ..EpropOptions::default() },
-                )?)
-            }
+            Recipe::Eprop(options) => Box::new(Eprop::new(&self.network, rows, options.clone())?),
         };
         self.held_bytes = PeakAlloc.current_usage().saturating_sub(before);
         Ok((rows, learner))
+    }
+}
+
+/// What the options ask of e-prop.
+fn eprop_options<T: Element>(options: &Training, sizes: Sizes, network: &Network<T>) -> EpropOptions<T> {
+    let feedback = match options.feedback {
+        None | Some(FeedbackKind::Symmetric | FeedbackKind::Adaptive) => Feedback::Symmetric,
+        Some(FeedbackKind::Random) => Feedback::random(network, &mut rng(options.seed, Purpose::Feedback, 0)),
+    };
+    let echo = match options.echo {
+        None | Some(EchoKind::Off) => Echo::Off,
+        Some(EchoKind::Modulated(alpha)) => Echo::Modulated { alpha },
+        Some(EchoKind::Literal(alpha)) => Echo::Literal { alpha },
+    };
+    let factor = |given: Option<f64>| given.unwrap_or(1.0);
+    EpropOptions {
+        feedback,
+        schedule: options.schedule.unwrap_or_default().schedule(sizes.max_steps),
+        echo,
+        scaling: TraceScaling { output: factor(options.trace_scale), decay: factor(options.trace_decay) },
+        level: None,
     }
 }
 
@@ -148,9 +154,6 @@ fn check_available(options: &Training) -> Result<(), Failure> {
         ("--learner truncated", options.learner == LearnerKind::Truncated),
         ("--learner readout", options.learner == LearnerKind::Readout),
         ("--feedback adaptive", options.feedback == Some(FeedbackKind::Adaptive)),
-        ("--echo", options.echo.is_some()),
-        ("--trace-scale", options.trace_scale.is_some()),
-        ("--trace-decay", options.trace_decay.is_some()),
         ("--layers", options.layers.is_some()),
     ];
     match asked.iter().find(|(_, asked)| *asked) {
