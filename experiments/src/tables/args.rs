@@ -9,7 +9,7 @@ use super::Plan;
 use super::cell::Cell;
 use super::conditions::{Condition, Rate, Spec};
 use crate::failure::Failure;
-use crate::options::{EchoKind, size};
+use crate::options::{EchoKind, ScheduleKind, size};
 use crate::tca::Delay;
 
 /// The options of every table and figure.
@@ -33,6 +33,9 @@ struct TableArgs {
     /// Sequences per update [default: 64 for tca, 128 for MNIST]
     #[arg(long, value_parser = size)]
     batch: Option<usize>,
+    /// How e-prop's sum over time is evaluated: streaming, blocked:K or whole [default: blocked]
+    #[arg(long)]
+    schedule: Option<ScheduleKind>,
     /// Units [default: 32 for tca, 128 for MNIST]
     #[arg(long, value_parser = size)]
     hidden: Option<usize>,
@@ -189,6 +192,7 @@ impl TableArgs {
             command,
             given("conditions", names),
             self.sizes(),
+            given("schedule", self.schedule),
             given("forget-bias", self.forget_bias),
             given("echo", self.echo),
             given("lr", self.lr),
@@ -237,10 +241,12 @@ impl TableArgs {
             (Rate::Bptt, _) => ("rmsprop", rates.bptt),
         };
         let bias = if condition.bias { self.forget_bias.unwrap_or(1.8) } else { 0.0 };
+        let schedule = self.schedule.filter(|_| condition.is_eprop());
         let echo = condition.echo.then_some(self.echo.unwrap_or(EchoKind::Modulated(0.1)));
         [
             condition.words.split_whitespace().map(str::to_owned).collect(),
             given("forget-bias", Some(bias)),
+            given("schedule", schedule),
             given("echo", echo),
             given("optimizer", Some(optimizer)),
             given("lr", Some(rate)),

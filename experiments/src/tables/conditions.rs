@@ -211,6 +211,11 @@ pub(crate) const FIGURE4: Spec = Spec {
 };
 
 impl Condition {
+    /// Whether e-prop learns.
+    pub(super) fn is_eprop(&self) -> bool {
+        self.words.starts_with("--learner eprop")
+    }
+
     /// The paper's value of a column, in per cent.
     pub(super) fn paper(&self, column: &str) -> Option<f64> {
         self.paper.iter().find(|(name, _)| *name == column).map(|&(_, value)| value)

@@ -1,8 +1,8 @@
 //! The protocol of a table, as recorded in its runs, and what the paper says about it.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::Row;
 use crate::summary::table;
@@ -10,42 +10,67 @@ use crate::summary::table;
 /// Told by the table itself.
 const ELSEWHERE: [&str; 4] = ["delay", "seed", "updates", "epochs"];
 
-/// All options of all runs, one line each.
+/// All options of all runs, with what the paper states; then those in which conditions differ, condition by condition.
 pub(super) fn options(task: &str, rows: &[Row]) -> String {
-    let recorded: Vec<(&Row, &Value)> = (rows.iter())
-        .flat_map(|row| row.runs.iter().map(move |(_, found)| (row, &found.recorded["options"])))
-        .filter(|(_, options)| options.is_object())
-        .collect();
-    let mut keys: Vec<&String> =
-        recorded.iter().filter_map(|(_, o)| o.as_object()).flat_map(|o| o.keys()).collect();
+    let mut keys: Vec<&String> = rows.iter().flat_map(recorded).flat_map(Map::keys).collect();
     keys.sort();
     keys.dedup();
     keys.retain(|key| !ELSEWHERE.contains(&key.as_str()));
-    let mut lines = Vec::new();
+    let (mut lines, mut differing) = (Vec::new(), Vec::new());
     for key in keys {
-        // Which conditions, at which delays, have a value.
-        let mut values: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for (row, options) in &recorded {
-            let users = values.entry(show(&options[key])).or_default();
-            let label = match row.column.as_str() {
-                "" => row.condition.name.to_owned(),
-                delay => format!("{} at {delay}", row.condition.name),
-            };
-            if !users.contains(&label) {
-                users.push(label);
-            }
+        let mut values = rows.iter().flat_map(|row| values(row, key));
+        let first = values.next().unwrap_or_default();
+        let same = values.all(|value| value == first);
+        if !same {
+            differing.push(key.as_str());
         }
-        let value = match values.len() {
-            1 => values.into_keys().next().unwrap_or_default(),
-            _ => (values.into_iter())
-                .map(|(value, users)| format!("{value}: {}", users.join(", ")))
-                .collect::<Vec<_>>()
-                .join("; "),
-        };
+        let value = if same { first } else { "by condition".into() };
         lines.push(vec![format!("`--{key}`"), value, stated(task, key).into()]);
     }
     lines.extend(fixed(task).iter().map(|line| line.map(String::from).to_vec()));
-    left_aligned(&table(&["option", "value", "stated in the paper"], &lines))
+    let common = left_aligned(&table(&["option", "value", "stated in the paper"], &lines));
+    let mut names: Vec<&str> = rows.iter().map(|row| row.condition.name).collect();
+    names.dedup();
+    let line = |name: &&str| {
+        let cells = differing.iter().map(|key| by_column(rows, name, key));
+        std::iter::once((*name).to_owned()).chain(cells).collect()
+    };
+    let lines: Vec<Vec<String>> = names.iter().map(line).collect();
+    if differing.is_empty() {
+        return common;
+    }
+    let header: Vec<&str> = std::iter::once("condition").chain(differing.iter().copied()).collect();
+    format!("{common}\n{}", left_aligned(&table(&header, &lines)))
+}
+
+fn recorded(row: &Row) -> impl Iterator<Item = &Map<String, Value>> {
+    row.runs.iter().filter_map(|(_, found)| found.recorded["options"].as_object())
+}
+
+/// The different values of an option in the runs of a condition.
+fn values(row: &Row, key: &str) -> BTreeSet<String> {
+    recorded(row).map(|options| show(options.get(key).unwrap_or(&Value::Null))).collect()
+}
+
+/// The value of an option in one condition: `adam`, or `adam; rmsprop at 20`.
+fn by_column(rows: &[Row], name: &str, key: &str) -> String {
+    let mut columns: Vec<(String, Vec<&str>)> = Vec::new();
+    for row in rows.iter().filter(|row| row.condition.name == name) {
+        for value in values(row, key) {
+            match columns.iter_mut().find(|(known, _)| *known == value) {
+                Some((_, users)) => users.push(&row.column),
+                None => columns.push((value, vec![&row.column])),
+            }
+        }
+    }
+    match columns.as_slice() {
+        [] => "-".into(),
+        [(value, _)] => value.clone(),
+        several => {
+            let parts = several.iter().map(|(value, users)| format!("{value} at {}", users.join(", ")));
+            parts.collect::<Vec<_>>().join("; ")
+        }
+    }
 }
 
 /// Text columns are read from the left.

@@ -7,6 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::common::{experiments, log, run, tensors};
+use crate::mnist::good_data;
 
 /// Conditions that need no extension, so that the runs are quick.
 const TABLE3: &str =
@@ -64,6 +65,33 @@ fn a_table_that_was_cut_goes_on_and_its_runs_are_those_of_the_plain_command() {
     // Longer: every run goes on from where it was.
     let output = run(dir.path(), &TABLE2.replace("20", "25")).output;
     assert!(output.contains("bptt-delay10-seed1: going on after update 20"), "{output}");
+}
+
+#[test]
+fn digits_have_tables_too_and_figures_share_their_runs() {
+    let dir = good_data();
+    let options = "--data data --hidden 3 --batch 3 --epochs 2 --seeds 2";
+    let rows = "--conditions symmetric-plain,random-extended,bptt-plain";
+    run(dir.path(), &format!("table1 {options} {rows}"));
+    let table = dir.path().join("runs/table1");
+    assert_eq!(cells(&table).len(), 6);
+    assert!(cells(&table)[0]["best_test_accuracy"].is_f64());
+    let text = read(&table, "table.md");
+    for named in ["2 of the paper's 350 epochs", "98.92", "best epoch", "(n = 2)", "--data DIR"] {
+        assert!(text.contains(named), "{named}: {text}");
+    }
+    let output =
+        run(dir.path(), &format!("figure1 {options} --conditions symmetric-plain,symmetric-echo")).output;
+    assert!(output.contains("2 of 4 runs to do"), "{output}");
+    assert!(read(&table, "figure1.svg").contains("symmetric-echo (n = 2)"));
+    assert_eq!(read(&table, "table.md"), text);
+    // What went further is read at the length asked for.
+    run(dir.path(), &format!("table1 {} {rows}", options.replace("epochs 2", "epochs 3")));
+    let output = run(dir.path(), &format!("table1 {options} {rows}")).output;
+    assert!(!output.contains("to do"), "{output}");
+    assert_eq!(read(&table, "table.md"), text);
+    run(dir.path(), &format!("figure2 {options}"));
+    assert!(read(&dir.path().join("runs/figure2"), "table.md").contains("84.83"));
 }
 
 #[test]
