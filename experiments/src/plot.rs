@@ -52,7 +52,7 @@ fn draw(
     let x_max = points().map(|point| point.0).fold(1.0, f64::max);
     let y_max = points().map(|point| 105.0 * point.1).fold(1.0, f64::max);
     let beside = curves.len() > NAMES_INSIDE;
-    let width = if beside { 1100 } else { 800 };
+    let width = if beside { 1160 } else { 800 };
     let whole = SVGBackend::with_string(svg, (width, 480)).into_drawing_area();
     whole.fill(&WHITE)?;
     let (area, names) = whole.split_horizontally(800);
@@ -76,7 +76,7 @@ fn draw(
         for (row, (curve, color)) in (0..).zip(curves.iter().zip(COLORS.iter().cycle())) {
             let y = 60 + 22 * row;
             names.draw(&PathElement::new([(4, y), (28, y)], color.stroke_width(3)))?;
-            names.draw(&Text::new(curve.name.clone(), (36, y - 6), ("sans-serif", 13)))?;
+            names.draw(&Text::new(curve.name.clone(), (36, y - 6), ("sans-serif", 16)))?;
         }
     } else {
         (chart.configure_series_labels().background_style(WHITE).border_style(BLACK)).draw()?;
