@@ -182,3 +182,44 @@ fn numbers(records: &[Value]) -> Numbers {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tables::conditions::TABLE2;
+
+    fn status(records: &[Value]) -> Status {
+        let condition = &TABLE2.conditions[0];
+        let delay = Some(Delay::Fixed(10));
+        Cell { condition, delay, seed: 1, length: 20, path: PathBuf::new(), words: Vec::new() }
+            .status(records)
+    }
+
+    fn progress(update: u64, error: f64) -> Value {
+        json!({"event": "progress", "update": update, "error_last_1000": error, "running_error": 0.5, "seconds": 1.0})
+    }
+
+    #[test]
+    fn a_run_is_finished_when_something_follows_the_record_of_its_length() {
+        let (half, whole, end) =
+            (progress(10, 0.5), progress(20, 0.25), json!({"event": "end", "update": 20}));
+        assert!(matches!(status(&[]), Status::Unfinished(0)));
+        assert!(matches!(status(std::slice::from_ref(&half)), Status::Unfinished(10)));
+        assert!(matches!(status(&[half.clone(), whole.clone()]), Status::Unfinished(20)));
+        for next in [end, progress(30, 0.125)] {
+            let status = status(&[half.clone(), whole.clone(), next]);
+            assert!(matches!(status, Status::Finished(Numbers { value: 0.25, .. })), "{status:?}");
+        }
+        let failed = json!({"event": "failed", "update": 12, "reason": "training diverged"});
+        assert!(matches!(status(&[half, failed]), Status::Failed(_)));
+        assert!(matches!(status(&[progress(15, 0.5), progress(30, 0.5)]), Status::Other(_)));
+    }
+
+    #[test]
+    fn a_number_that_was_not_finite_stays_so() {
+        let records = [progress(20, f64::NAN), json!({"event": "end"})];
+        assert!(records[0]["error_last_1000"].is_null());
+        let Status::Finished(numbers) = status(&records) else { panic!("the run is finished") };
+        assert!(numbers.value.is_nan());
+    }
+}
