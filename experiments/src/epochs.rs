@@ -92,13 +92,15 @@ pub(crate) fn finish(
         curve("training", |record| record["training_error"].as_f64()),
         curve("test", |record| record["test_accuracy"].as_f64().map(|accuracy| 1.0 - accuracy)),
     ];
+    // The allocator counts for the whole process: of several runs at a time, nobody knows whose memory it is.
+    let learner_bytes = terminal.is_alone().then_some(state.learner_bytes);
     dir.log(&json!({
         "event": "end",
         "updates": state.updates,
         "test_accuracy": state.test_accuracy,
         "best_test_accuracy": state.best_accuracy,
         "seconds": state.training_seconds,
-        "learner_bytes": state.learner_bytes,
+        "learner_bytes": learner_bytes,
     }))?;
     let learner = identity.options["learner"].as_str().unwrap_or("?");
     let title = format!("{}: {learner}", identity.task);
@@ -110,7 +112,7 @@ pub(crate) fn finish(
         ["updates".into(), state.updates.to_string()],
         ["time per update".into(), duration(state.training_seconds / state.updates as f64)],
         ["training time".into(), duration(state.training_seconds)],
-        ["learner's memory at its peak".into(), bytes(state.learner_bytes)],
+        ["learner's memory at its peak".into(), learner_bytes.map_or("not known".into(), bytes)],
     ];
     let command = format!("experiments {} {line}", identity.task);
     let text = format!("# {title}\n\n{}\n`{command}`\n", table(&["", ""], &rows.map(Vec::from)));

@@ -38,6 +38,11 @@ impl Terminal {
         Self { shared: Some((name.into(), bars.clone())) }
     }
 
+    /// Whether no other run goes on in this process.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.shared.is_none()
+    }
+
     /// Prints a line, after the run's name if there are others.
     pub(crate) fn say(&self, line: impl Display) {
         match &self.shared {
@@ -48,7 +53,7 @@ impl Terminal {
 
     /// Prints what only the reader of a single run wants to know.
     pub(crate) fn detail(&self, line: impl Display) {
-        if self.shared.is_none() {
+        if self.is_alone() {
             say(line);
         }
     }

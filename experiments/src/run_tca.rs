@@ -257,6 +257,8 @@ fn finish(dir: &mut RunDir, identity: &Identity, state: &State, terminal: &Termi
     };
     let curves = [curve("training error", "error"), curve("running mean", "running_error")];
     let (running, recent) = (state.running_error(), state.recent_error(RECENT));
+    // The allocator counts for the whole process: of several runs at a time, nobody knows whose memory it is.
+    let learner_bytes = terminal.is_alone().then_some(state.learner_bytes);
     dir.log(&json!({
         "event": "end",
         "update": state.update,
@@ -264,7 +266,7 @@ fn finish(dir: &mut RunDir, identity: &Identity, state: &State, terminal: &Termi
         "error_last_1000": recent,
         "seconds": state.seconds,
         "data_seconds": state.data_seconds,
-        "learner_bytes": state.learner_bytes,
+        "learner_bytes": learner_bytes,
     }))?;
     let learner = identity.options["learner"].as_str().unwrap_or("?");
     let title = format!("tca, delay {}: {learner}", identity.options["delay"].as_str().unwrap_or("?"));
@@ -276,7 +278,7 @@ fn finish(dir: &mut RunDir, identity: &Identity, state: &State, terminal: &Termi
         ["time per update".into(), duration(state.seconds_per_update())],
         ["making of data, of all time".into(), percent(state.data_seconds / state.seconds)],
         ["total time".into(), duration(state.seconds)],
-        ["learner's memory at its peak".into(), bytes(state.learner_bytes)],
+        ["learner's memory at its peak".into(), learner_bytes.map_or("not known".into(), bytes)],
     ];
     let text = format!(
         "# {title}\n\n{}\n`experiments tca {}`\n",
