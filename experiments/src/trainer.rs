@@ -53,9 +53,11 @@ impl<T: Element> Trainer<T> {
     pub(crate) fn new(options: &Training, sizes: Sizes) -> Result<Self, Failure> {
         check_available(options)?;
         let init = Init { forget_bias_offset: options.forget_bias };
-        let (lstm, readout) =
-            (Lstm::new(sizes.input, options.hidden)?, Readout::new(sizes.output, Loss::CrossEntropy)?);
-        let network: Network<T> = init.network(lstm, readout, &mut rng(options.seed, Purpose::Weights, 0))?;
+        let mut layers = vec![Lstm::new(sizes.input, options.hidden)?];
+        layers.resize(options.layers.unwrap_or(1), Lstm::new(options.hidden, options.hidden)?);
+        let readout = Readout::new(sizes.output, Loss::CrossEntropy)?;
+        let network: Network<T> =
+            init.stacked(&layers, readout, &mut rng(options.seed, Purpose::Weights, 0))?;
         let recipe = match options.learner {
             LearnerKind::Bptt | LearnerKind::Truncated | LearnerKind::Readout => {
                 Recipe::Bptt { max_steps: sizes.max_steps }
@@ -154,7 +156,6 @@ fn check_available(options: &Training) -> Result<(), Failure> {
         ("--learner truncated", options.learner == LearnerKind::Truncated),
         ("--learner readout", options.learner == LearnerKind::Readout),
         ("--feedback adaptive", options.feedback == Some(FeedbackKind::Adaptive)),
-        ("--layers", options.layers.is_some()),
     ];
     match asked.iter().find(|(_, asked)| *asked) {
         Some((option, _)) => {
