@@ -6,6 +6,7 @@
 //! | [`Eprop`], whole sequence | the same, up to rounding | yes |
 //! | [`EpropStream`] | the same, step by step | no |
 //! | [`Bptt`] | exact | yes |
+//! | [`TruncatedBptt`] | exact for the last L steps before a target, approximate beyond | no |
 //! | [`ReadoutOnly`] | exact for the readout, zero for the LSTM | no |
 //!
 //! The loss is the mean over batch rows of the sum over a row's targets.
@@ -25,10 +26,12 @@ mod forward_only;
 mod output;
 mod packed;
 mod readout_only;
+mod rolling;
 mod shards;
 mod stream;
 mod targeted;
 mod traces;
+mod truncated;
 mod window;
 
 pub use bptt::Bptt;
@@ -36,6 +39,7 @@ pub use eprop::{Eprop, EpropOptions, Schedule};
 pub use evaluator::Evaluator;
 pub use readout_only::ReadoutOnly;
 pub use stream::EpropStream;
+pub use truncated::TruncatedBptt;
 
 /// A rule that turns a batch of sequences into a gradient: a training loop reads the same with any.
 ///

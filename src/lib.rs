@@ -14,7 +14,7 @@
 //! | feedback weights | B, from output error to learning signal: [`Feedback`] |
 //! | readout | the output layer: [`Readout`] |
 //! | reset mask, `is_first` | x_t starts a new episode: state and traces are zeroed before it |
-//! | exact, approximate | said of every gradient: BPTT is exact; e-prop drops the paths through h_{t-1} |
+//! | exact, approximate | said of every gradient: BPTT is exact; e-prop drops the paths through h_{t-1}, truncated BPTT those of more than L steps |
 //!
 //! # Map
 //!
@@ -45,7 +45,9 @@ pub use extensions::{Echo, TraceScaling};
 pub use feedback::Feedback;
 pub use init::Init;
 pub use layout::{Block, Gate, Layout, LstmBlocks, ReadoutBlocks};
-pub use learner::{Bptt, Eprop, EpropOptions, EpropStream, Evaluator, Learner, ReadoutOnly, Schedule};
+pub use learner::{
+    Bptt, Eprop, EpropOptions, EpropStream, Evaluator, Learner, ReadoutOnly, Schedule, TruncatedBptt,
+};
 pub use lstm::{Lstm, LstmState};
 pub use network::Network;
 pub use optimizer::{Adam, FusedOptimizer, Optimizer, RmsProp, Sgd, clip_global_norm};

@@ -11,7 +11,7 @@ use std::alloc::System;
 use common::problem::{Form, Problem};
 use eligibility::{
     Adam, Bptt, Eprop, EpropOptions, EpropStream, Evaluator, Learner, Optimizer, ReadoutOnly, RmsProp,
-    Scalar, Schedule, Sgd, Target, clip_global_norm,
+    Scalar, Schedule, Sgd, Target, TruncatedBptt, clip_global_norm,
 };
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
@@ -40,6 +40,7 @@ fn check<T: Scalar>(form: Form) {
             Box::new(Eprop::new(&network, batch, options(Schedule::WholeSequence { max_steps })).unwrap()),
         ),
         ("bptt", Box::new(Bptt::new(&network, batch, max_steps).unwrap())),
+        ("truncated", Box::new(TruncatedBptt::new(&network, batch, 5).unwrap())),
         ("readout only", Box::new(ReadoutOnly::new(&network, batch).unwrap())),
     ];
     let mut optimizers: Vec<(&str, Box<dyn Optimizer<T>>)> = vec![

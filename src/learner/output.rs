@@ -23,7 +23,7 @@ use crate::sequences::{Rows, Sequences};
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Outputs<T: Scalar> {
     readout: Readout,
-    block: Block,
+    pub(crate) block: Block,
     /// Rows of a step.
     rows: usize,
     /// What a row's loss counts in the loss of the batch.

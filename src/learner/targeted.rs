@@ -1,7 +1,7 @@
-//! The rows that have a target at a step: their outputs and errors, and those of no other row.
+//! The rows that have a target at a step: their outputs, errors and learning signals, and those of no other row.
 //!
 //! ```text
-//! E_t = sum over rows with a target of E(y_t)        dE/dW_out += dE/dy_t [h_t; 1]^T
+//! E_t = sum over rows with a target of E(y_t)        dE/dW_out += dE/dy_t [h_t; 1]^T        L_t = W_out^T dE/dy_t
 //! ```
 //!
 //! What is not finite in a row without a target reaches nothing. Equations of the readout: `crate::learner::output`.
@@ -11,7 +11,7 @@ use crate::buffer::Buffer;
 use crate::error::Error;
 use crate::learner::output::Outputs;
 use crate::network::Shape;
-use crate::readout::Score;
+use crate::readout::{Score, weights};
 use crate::sequences::{Rows, Sequences};
 
 /// The rows with a target at the last step looked at, of some batch rows.
@@ -66,5 +66,11 @@ impl<T: Scalar> Targeted<T> {
     pub(crate) fn add_gradient(&self, gradient: &mut [T]) {
         let units = self.rows.len() * self.units;
         self.output.add_gradient(&self.hidden[..units], gradient);
+    }
+
+    /// L_t of those rows, side by side, into the first elements of `signal`.
+    pub(crate) fn signal(&self, parameters: &[T], signal: &mut [T]) {
+        let units = self.rows.len() * self.units;
+        self.output.signal(&mut signal[..units], weights(self.output.block, parameters));
     }
 }

@@ -179,7 +179,20 @@ impl<T: Scalar> Window<T> {
             }
         }
         if !sequences.every_step() && ends(pass, span) {
-            let hidden = &self.layers[top].forward.state.hidden;
+            let units = self.layers[top].units();
+            let LayerWindow { forward, signal, .. } = &mut self.layers[top];
+            // What a row that goes on holds takes part in nothing, not even times zero.
+            let hidden = &mut signal[..units];
+            let rows_of_hidden = hidden.chunks_exact_mut(units / self.rows).enumerate();
+            for ((row, hidden), state) in
+                rows_of_hidden.zip(forward.state.hidden.chunks_exact(units / self.rows))
+            {
+                if last(pass, span, row).is_some() {
+                    hidden.copy_from_slice(state);
+                } else {
+                    hidden.fill(T::ZERO);
+                }
+            }
             self.output.score_ended(parameters, hidden, sequences, rows, first..first + steps, score);
             self.output.add_gradient(hidden, gradient);
         }

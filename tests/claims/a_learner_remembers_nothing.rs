@@ -1,7 +1,9 @@
 //! Claim: a learner gives the same bits as a new one, whatever it was used for before: other weights, other sequences.
 
 use crate::common::problem::{Form, Problem};
-use eligibility::{Bptt, Echo, Eprop, EpropOptions, Evaluator, Learner, Network, ReadoutOnly, Schedule};
+use eligibility::{
+    Bptt, Echo, Eprop, EpropOptions, Evaluator, Learner, Network, ReadoutOnly, Schedule, TruncatedBptt,
+};
 
 fn check<L: Learner<f64>>(name: &str, form: Form, make: impl Fn(&Network<f64>) -> L) {
     let (before, now) = (Problem::<f64>::new(Form { seed: 1, ..form }), Problem::<f64>::new(form));
@@ -31,6 +33,7 @@ fn of_weights_and_sequences() {
                 });
             }
             check("BPTT", form, |network| Bptt::new(network, batch, max_steps).unwrap());
+            check("truncated BPTT", form, |network| TruncatedBptt::new(network, batch, 4).unwrap());
             check("readout only", form, |network| ReadoutOnly::new(network, batch).unwrap());
             let (before, now) = (Problem::<f64>::new(Form { seed: 1, ..form }), Problem::<f64>::new(form));
             let mut used = Evaluator::new(&before.network, batch).unwrap();

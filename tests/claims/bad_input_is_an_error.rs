@@ -4,7 +4,7 @@ use crate::common::problem::{Form, Problem};
 use eligibility::{
     Adam, Bptt, Buffer, Eprop, EpropOptions, EpropStream, Error, Evaluator, Feedback, Init, Learner, Loss,
     Lstm, LstmState, Network, Optimizer, OutputNonlinearity, Readout, ReadoutOnly, RmsProp, Schedule,
-    Sequences, Sgd, Target, Targets, clip_global_norm,
+    Sequences, Sgd, Target, Targets, TruncatedBptt, clip_global_norm,
 };
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -69,6 +69,9 @@ fn whatever_a_learner_is_given() {
     rejects(Bptt::new(network, 2, usize::MAX / 2), &["too large"]);
     rejects(Evaluator::new(network, 0), &["batch"]);
     rejects(ReadoutOnly::new(network, 0), &["batch"]);
+    rejects(TruncatedBptt::new(network, 0, 4), &["batch"]);
+    rejects(TruncatedBptt::new(network, 2, 0), &["steps back", "at least 1"]);
+    rejects(TruncatedBptt::new(network, 2, usize::MAX / 2), &["too large"]);
     let feedback = Feedback::Random(Buffer::zeros(7));
     rejects(
         Eprop::new(network, 2, EpropOptions { feedback, ..EpropOptions::default() }),
@@ -80,10 +83,11 @@ fn whatever_a_learner_is_given() {
     let mut learners: Vec<Box<dyn Learner<f32>>> = vec![
         Box::new(Eprop::new(network, 2, EpropOptions::default()).unwrap()),
         Box::new(ReadoutOnly::new(network, 2).unwrap()),
+        Box::new(TruncatedBptt::new(network, 2, 3).unwrap()),
         Box::new(Eprop::new(network, 2, whole).unwrap()),
         Box::new(Bptt::new(network, 2, 3).unwrap()),
     ];
-    let with_a_tape = 2;
+    let with_a_tape = 3;
     let x = &problem.inputs[..];
     let fitting = || Sequences::new(4, 2, x, Targets::LastClass(&[0, 1])).unwrap();
     for (index, learner) in learners.iter_mut().enumerate() {

@@ -4,7 +4,7 @@
 use crate::common::compare::{assert_close, relative_error};
 use eligibility::{
     Bptt, Echo, Eprop, EpropOptions, EpropStream, Evaluator, Init, Learner, Loss, Lstm, LstmState, Network,
-    Readout, Schedule, Sequences, Target, Targets, TraceScaling,
+    Readout, ReadoutOnly, Schedule, Sequences, Target, Targets, TraceScaling, TruncatedBptt,
 };
 use proptest::prelude::*;
 use rand::rngs::StdRng;
@@ -168,6 +168,13 @@ fn check(stack: &Stack) {
     let mut bptt = Bptt::new(&stack.network, stack.batch, stack.steps).unwrap();
     let (found_value, bptt) = stack.gradient(&mut bptt);
     assert_close("loss", &[found_value], &[value], 1e-12, 1.0);
+    let mut truncated = TruncatedBptt::new(&stack.network, stack.batch, stack.steps).unwrap();
+    let (_, truncated) = stack.gradient(&mut truncated);
+    assert_close("truncated BPTT of as many steps", &truncated, &bptt, 1e-12, 1e-6);
+    let (_, readout) = stack.gradient(&mut ReadoutOnly::new(&stack.network, stack.batch).unwrap());
+    let part = stack.network.layout().readout().range();
+    assert_close("readout alone", &readout[part.clone()], &bptt[part.clone()], 1e-12, 1e-6);
+    assert!(readout[..part.start].iter().all(|&g| g == 0.0));
     let eprops = schedules(stack.steps)
         .map(|schedule| (schedule, stack.eprop(EpropOptions { schedule, ..EpropOptions::default() })));
     let depth = stack.network.layers().len();

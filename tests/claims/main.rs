@@ -18,3 +18,4 @@ mod layers_pass_the_error_down;
 mod resets_and_lengths;
 mod streaming_equals_the_reverse_form;
 mod threads_do_not_change_a_bit;
+mod truncated_bptt_is_exact_for_its_last_steps;

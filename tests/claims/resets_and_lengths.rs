@@ -4,6 +4,7 @@ use crate::common::compare::assert_close;
 use crate::common::problem::{Form, Problem};
 use eligibility::{
     Bptt, Eprop, EpropOptions, EpropStream, Learner, ReadoutOnly, Schedule, Sequences, Target, Targets,
+    TruncatedBptt,
 };
 
 const FORM: Form = Form { hidden: 7, steps: 9, batch: 3, seed: 21, ..Form::PLAIN };
@@ -19,6 +20,7 @@ fn learners(problem: &Problem<f64>) -> Vec<Box<dyn Learner<f64>>> {
         Box::new(eprop(Schedule::Blocked(5))),
         Box::new(eprop(Schedule::WholeSequence { max_steps: FORM.steps })),
         Box::new(Bptt::new(&problem.network, FORM.batch, FORM.steps).unwrap()),
+        Box::new(TruncatedBptt::new(&problem.network, FORM.batch, 3).unwrap()),
         Box::new(ReadoutOnly::new(&problem.network, FORM.batch).unwrap()),
     ]
 }
@@ -115,6 +117,28 @@ fn what_was_not_finite_ends_with_its_episode() {
             assert_eq!(run(&problem, learner.as_mut(), &poisoned), expected, "reset at {reset}");
             assert!(expected.iter().all(|g| g.is_finite()));
         }
+    }
+}
+
+/// Rows end in other blocks of steps than the one that leaves what was not finite: it must not reach them either.
+#[test]
+fn what_is_not_finite_in_a_row_that_goes_on_reaches_no_other() {
+    let problem = Problem::<f64>::new(FORM);
+    let targets = Targets::LastClass(&problem.classes[..FORM.batch]);
+    let mut is_first = vec![false; FORM.steps * FORM.batch];
+    is_first[6 * FORM.batch] = true;
+    let mut poisoned = problem.inputs.clone();
+    for t in 0..6 {
+        poisoned[t * FORM.batch * FORM.input..][..FORM.input].fill(f64::NAN);
+    }
+    let [clean, poisoned] = [&problem.inputs, &poisoned].map(|inputs| {
+        let sequences = Sequences::new(FORM.steps, FORM.batch, inputs, targets).unwrap();
+        sequences.with_resets(&is_first).unwrap().with_lengths(&[9, 4, 1]).unwrap()
+    });
+    for learner in &mut learners(&problem) {
+        let expected = run(&problem, learner.as_mut(), &clean);
+        assert_eq!(run(&problem, learner.as_mut(), &poisoned), expected);
+        assert!(expected.iter().all(|g| g.is_finite()));
     }
 }
 

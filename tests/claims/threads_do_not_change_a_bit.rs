@@ -1,7 +1,7 @@
 //! Claim: the gradient is the same to the bit for any number of threads, and from run to run.
 
 use crate::common::problem::{Form, Problem};
-use eligibility::{Bptt, Eprop, EpropOptions, Learner, ReadoutOnly, Schedule};
+use eligibility::{Bptt, Eprop, EpropOptions, Learner, ReadoutOnly, Schedule, TruncatedBptt};
 
 /// Large enough for several shards and for the library to use threads at all.
 const FORM: Form = Form {
@@ -44,5 +44,6 @@ fn for_any_learner() {
         });
     }
     check("BPTT", &problem, || Bptt::new(&problem.network, FORM.batch, FORM.steps).unwrap());
+    check("truncated BPTT", &problem, || TruncatedBptt::new(&problem.network, FORM.batch, 7).unwrap());
     check("readout only", &problem, || ReadoutOnly::new(&problem.network, FORM.batch).unwrap());
 }

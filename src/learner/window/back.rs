@@ -146,9 +146,6 @@ impl<T: Scalar> Window<T> {
             let learns = every_step || end.is_some();
             if learns {
                 layer.scan_row_back(pass, first, row, chunk.clone(), end);
-            } else if ends {
-                // Its factors are not gradients, and (4) is for all rows.
-                layer.silence(row, chunk.clone());
             }
             if let Some(carried) = &mut layer.carried {
                 let part = row * hidden..(row + 1) * hidden;
@@ -161,6 +158,10 @@ impl<T: Scalar> Window<T> {
                 }
                 let signal = reaches.then(|| &layer.cell_gradient[part]);
                 carried.advance(pass.level, &layer.factors, row, steps, goes_on, signal, gradient);
+            }
+            if ends && !learns {
+                // Its factors are no gradients, and (4) is for all rows.
+                layer.forget(row, chunk.clone());
             }
         }
         if every_step {

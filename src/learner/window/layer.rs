@@ -206,14 +206,6 @@ impl<T: Scalar> LayerWindow<T> {
         }
     }
 
-    /// Makes a row's factors over the steps `chunk` a gradient of zero.
-    pub(super) fn silence(&mut self, row: usize, chunk: Range<usize>) {
-        let width = GATES * self.layer.lstm.hidden();
-        for step in chunk {
-            self.factors.at(step).influence[row * width..(row + 1) * width].fill(T::ZERO);
-        }
-    }
-
     /// (5) for e-prop, before the scan back: `below` `[cells, input]` from the signals of some cells, `[cells, hidden]`.
     /// `steps` says at which step a cell's factors lie, if it has a signal; cells of a step lie row by row.
     pub(super) fn pass_down_instantaneous(

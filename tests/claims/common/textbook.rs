@@ -6,7 +6,7 @@ use super::problem::Problem;
 #[derive(Clone, Debug)]
 pub struct Weights(pub [Vec<f64>; 5]);
 
-/// h_{t-1} as the gates saw it, and the output error dE/dy, of every step and row (`None`: no such step).
+/// h_{t-1} and c_{t-1} as the gates saw them, and the output error dE/dy, of every step and row (`None`: no such step).
 #[derive(Clone, Debug, Default)]
 pub struct Record {
     pub hidden_prev: Vec<Vec<f64>>,
@@ -51,8 +51,7 @@ pub fn decayed_loss(
     decay: f64,
 ) -> (f64, Record) {
     let form = problem.form;
-    let (inputs, units, outputs) = (form.input, form.hidden, form.output);
-    let Weights([w_ih, w_hh, bias, w_out, b_out]) = weights;
+    let (units, outputs) = (form.hidden, form.output);
     let mut record = Record::default();
     let mut total = 0.0;
     for row in 0..form.batch {
@@ -77,29 +76,12 @@ pub fn decayed_loss(
             }
             record.cell_prev.push(c.clone());
             record.begins.push(t == 0 || problem.is_first[cell]);
-            let x = &problem.inputs[cell * inputs..][..inputs];
-            let z = |k: usize| {
-                let from_x: f64 = (0..inputs).map(|i| w_ih[k * inputs + i] * x[i]).sum();
-                let from_h: f64 = (0..units).map(|j| w_hh[k * units + j] * h_prev[j]).sum();
-                from_x + from_h + bias[k]
-            };
-            for j in 0..units {
-                let (i, f) = (sigmoid(z(j)), sigmoid(z(units + j)));
-                let (g, o) = (z(2 * units + j).tanh(), sigmoid(z(3 * units + j)));
-                c[j] = f * c[j] + i * g;
-                h[j] = o * if form.identity { c[j] } else { c[j].tanh() };
-            }
-            let scored =
-                if form.every_step { problem.target_mask[cell] } else { t + 1 == problem.lengths[row] };
-            let target = if form.every_step { cell } else { row };
-            let y: Vec<f64> = (0..outputs)
-                .map(|k| b_out[k] + (0..units).map(|j| w_out[k * units + j] * h[j]).sum::<f64>())
-                .collect();
+            step(problem, weights, cell, &h_prev, &mut h, &mut c);
             if let Objective::Signals(signals) = objective {
                 total += signals[index].iter().zip(&h).map(|(signal, h)| signal * h).sum::<f64>();
             }
-            record.output_error.push(scored.then(|| {
-                let (value, error) = score(problem, target, &y);
+            record.output_error.push(target(problem, t, row).map(|target| {
+                let (value, error) = score(problem, target, &output(weights, &h));
                 total += match objective {
                     Objective::Real => value,
                     Objective::Signals(_) => 0.0,
@@ -115,6 +97,75 @@ pub fn decayed_loss(
         }
     }
     (total / form.batch as f64, record)
+}
+
+/// [`loss`] with the readout's objective, where every target looks back `steps` steps, its own included: the state
+/// before those is that of `record`, whatever the weights.
+pub fn truncated_loss(problem: &Problem<f64>, weights: &Weights, steps: usize, record: &Record) -> f64 {
+    let mut total = 0.0;
+    // Index in the record of the row's first step.
+    let mut start = 0;
+    for (row, &length) in problem.lengths.iter().enumerate() {
+        for last in 0..length {
+            let Some(target) = target(problem, last, row) else { continue };
+            let first = (last + 1).saturating_sub(steps);
+            let mut h = record.hidden_prev[start + first].clone();
+            let mut c = record.cell_prev[start + first].clone();
+            for t in first..=last {
+                let cell = t * problem.form.batch + row;
+                if problem.is_first[cell] {
+                    h.fill(0.0);
+                    c.fill(0.0);
+                }
+                step(problem, weights, cell, &h.clone(), &mut h, &mut c);
+            }
+            total += score(problem, target, &output(weights, &h)).0;
+        }
+        start += length;
+    }
+    total / problem.form.batch as f64
+}
+
+/// The target of a row at step t, if it has one.
+fn target(problem: &Problem<f64>, t: usize, row: usize) -> Option<usize> {
+    let cell = t * problem.form.batch + row;
+    if problem.form.every_step {
+        problem.target_mask[cell].then_some(cell)
+    } else {
+        (t + 1 == problem.lengths[row]).then_some(row)
+    }
+}
+
+/// One step of the LSTM on the input of `cell`: h and c become those of the step.
+fn step(
+    problem: &Problem<f64>,
+    weights: &Weights,
+    cell: usize,
+    h_prev: &[f64],
+    h: &mut [f64],
+    c: &mut [f64],
+) {
+    let (inputs, units) = (problem.form.input, problem.form.hidden);
+    let Weights([w_ih, w_hh, bias, ..]) = weights;
+    let x = &problem.inputs[cell * inputs..][..inputs];
+    let z = |k: usize| {
+        let from_x: f64 = (0..inputs).map(|i| w_ih[k * inputs + i] * x[i]).sum();
+        let from_h: f64 = (0..units).map(|j| w_hh[k * units + j] * h_prev[j]).sum();
+        from_x + from_h + bias[k]
+    };
+    for j in 0..units {
+        let (i, f) = (sigmoid(z(j)), sigmoid(z(units + j)));
+        let (g, o) = (z(2 * units + j).tanh(), sigmoid(z(3 * units + j)));
+        c[j] = f * c[j] + i * g;
+        h[j] = o * if problem.form.identity { c[j] } else { c[j].tanh() };
+    }
+}
+
+/// y.
+fn output(weights: &Weights, h: &[f64]) -> Vec<f64> {
+    let Weights([.., w_out, b_out]) = weights;
+    let rows = w_out.chunks_exact(h.len()).zip(b_out);
+    rows.map(|(row, bias)| bias + row.iter().zip(h).map(|(w, h)| w * h).sum::<f64>()).collect()
 }
 
 /// Loss and dE/dy of one output.
