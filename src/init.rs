@@ -13,7 +13,7 @@ use rand_distr::{Distribution, Uniform};
 use crate::affine::Scalar;
 use crate::buffer::Buffer;
 use crate::error::{Error, check_setting};
-use crate::feedback::Feedback;
+use crate::feedback::{AdaptiveFeedback, Feedback};
 use crate::layout::{Block, Gate};
 use crate::lstm::Lstm;
 use crate::network::Network;
@@ -84,11 +84,25 @@ impl<T: Scalar> Feedback<T> {
     /// A fixed feedback matrix, drawn from the law of the network's weights (Hoyer et al. 2022).
     pub fn random(network: &Network<T>, rng: &mut (impl Rng + ?Sized)) -> Self {
         let (outputs, hidden) = (network.readout().output(), network.layout().top().lstm.hidden());
-        let law = law(hidden);
-        let mut matrix = Buffer::zeros(outputs * hidden);
-        matrix.fill_with(|| T::from_f64(law.sample(rng)));
-        Self::Random(matrix)
+        Self::Random(draw_feedback(outputs, hidden, rng))
     }
+
+    /// A feedback matrix that starts as [`Feedback::random`] and follows the readout; 0.001 is a usual decay.
+    ///
+    /// # Errors
+    ///
+    /// If the decay is not in [0, 1).
+    pub fn adaptive(network: &Network<T>, decay: f64, rng: &mut (impl Rng + ?Sized)) -> Result<Self, Error> {
+        let (outputs, hidden) = (network.readout().output(), network.layout().top().lstm.hidden());
+        AdaptiveFeedback::new(draw_feedback(outputs, hidden, rng), decay).map(Self::Adaptive)
+    }
+}
+
+fn draw_feedback<T: Scalar>(outputs: usize, hidden: usize, rng: &mut (impl Rng + ?Sized)) -> Buffer<T> {
+    let law = law(hidden);
+    let mut matrix = Buffer::zeros(outputs * hidden);
+    matrix.fill_with(|| T::from_f64(law.sample(rng)));
+    matrix
 }
 
 fn law(hidden: usize) -> Uniform<f64> {

@@ -88,6 +88,17 @@ pub trait Learner<T: Scalar> {
         sequences: &Sequences<'_, T>,
         gradient: &mut [T],
     ) -> Result<Score, Error>;
+
+    /// What the learner has to do after an optimiser has changed the weights along a gradient: only adaptive feedback
+    /// ([`Feedback::Adaptive`](crate::Feedback::Adaptive)) does anything, and it also lets the readout's weights decay.
+    ///
+    /// # Errors
+    ///
+    /// If the network does not have the sizes the learner was made for. Nothing was changed then.
+    fn after_update(&mut self, network: &mut Network<T>) -> Result<(), Error> {
+        let _ = network;
+        Ok(())
+    }
 }
 
 /// `Ok` if network, batch and gradient have the sizes that a learner was made for.

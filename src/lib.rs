@@ -42,7 +42,7 @@ pub use affine::Scalar;
 pub use buffer::Buffer;
 pub use error::Error;
 pub use extensions::{Echo, TraceScaling};
-pub use feedback::Feedback;
+pub use feedback::{AdaptiveFeedback, Feedback};
 pub use init::Init;
 pub use layout::{Block, Gate, Layout, LstmBlocks, ReadoutBlocks};
 pub use learner::{

@@ -80,6 +80,7 @@ impl<T: Scalar> EpropStream<T> {
         for (range, gradient) in gradients {
             optimizer.sweep(network.parameters_mut(), range, gradient);
         }
+        self.after_update(network)?;
         Ok(score)
     }
 }

@@ -171,6 +171,11 @@ impl<T: Scalar> Eprop<T> {
     pub fn level(&self) -> Level {
         self.level
     }
+    /// The feedback weights as they are.
+    #[must_use]
+    pub fn feedback(&self) -> &Feedback<T> {
+        &self.feedback
+    }
     /// The schedule in use.
     #[must_use]
     pub fn schedule(&self) -> Schedule {
@@ -185,11 +190,12 @@ impl<T: Scalar> Learner<T> for Eprop<T> {
         sequences: &Sequences<'_, T>,
         gradient: &mut [T],
     ) -> Result<Score, Error> {
-        let Self { ref shape, batch, ref feedback, schedule, level, ref mut packed, ref mut engine } = *self;
-        check_call(shape, batch, network, sequences, gradient)?;
-        if let Schedule::WholeSequence { max_steps } = schedule {
+        check_call(&self.shape, self.batch, network, sequences, gradient)?;
+        if let Schedule::WholeSequence { max_steps } = self.schedule {
             check_steps(max_steps, sequences)?;
         }
+        self.feedback.before_update(&self.shape, network.parameters());
+        let Self { ref shape, batch, ref feedback, level, ref mut packed, ref mut engine, .. } = *self;
         let parameters = network.parameters();
         let weights = Packed::refresh_layers(packed, &shape.layout, parameters);
         let work = batch * sequences.steps() * shape.layout.len();
@@ -202,6 +208,12 @@ impl<T: Scalar> Learner<T> for Eprop<T> {
                 window.run(pass, Through::Cell(feedback), gradient)
             }),
         })
+    }
+
+    fn after_update(&mut self, network: &mut Network<T>) -> Result<(), Error> {
+        network.check_same_shape(&self.shape)?;
+        self.feedback.after_update(&self.shape, network);
+        Ok(())
     }
 }
 

@@ -128,6 +128,7 @@ impl<T: Scalar> EpropStream<T> {
             return Err(Error::AlreadyLearned);
         }
         let score = self.score(network, targets)?;
+        self.feedback.before_update(&self.shape, network.parameters());
         Ok((score, self.traces.online_gradients(network.parameters(), &self.feedback)))
     }
 
@@ -206,6 +207,24 @@ impl<T: Scalar> EpropStream<T> {
         Ok(())
     }
 
+    /// To be called after an optimiser has changed the weights along a gradient, if feedback is adaptive;
+    /// [`EpropStream::learn_and_update`] does it itself. As [`Learner::after_update`](crate::Learner::after_update).
+    ///
+    /// # Errors
+    ///
+    /// If the network does not have the sizes the stream was made for. Nothing was changed then.
+    pub fn after_update(&mut self, network: &mut Network<T>) -> Result<(), Error> {
+        network.check_same_shape(&self.shape)?;
+        self.feedback.after_update(&self.shape, network);
+        Ok(())
+    }
+
+    /// The feedback weights as they are.
+    #[must_use]
+    pub fn feedback(&self) -> &Feedback<T> {
+        &self.feedback
+    }
+
     /// A layer's cell and hidden state after the last step; layer 0 is the one that takes the inputs.
     ///
     /// # Panics
@@ -222,6 +241,7 @@ impl<T: Scalar> EpropStream<T> {
     }
 
     fn add_gradient(&mut self, network: &Network<T>, gradient: &mut [T]) {
+        self.feedback.before_update(&self.shape, network.parameters());
         self.traces.learn(self.level, network.parameters(), &self.feedback, gradient);
     }
 }

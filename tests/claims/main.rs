@@ -7,6 +7,7 @@ mod a_fused_update_is_a_gradient_and_an_update;
 mod a_learner_remembers_nothing;
 mod a_masked_target_is_not_there;
 mod a_stream_is_a_sequence_fed_by_hand;
+mod adaptive_feedback_comes_to_meet_the_readout;
 mod architecture;
 mod bad_input_is_an_error;
 mod bptt_gradient_is_that_of_the_loss;
