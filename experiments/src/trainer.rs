@@ -10,7 +10,7 @@
 
 use eligibility::{
     Adam, Bptt, Buffer, Echo, Eprop, EpropOptions, Error, Evaluator, Feedback, Init, Learner, Loss, Lstm,
-    Network, Optimizer, Readout, RmsProp, Score, Sequences, Sgd, TraceScaling, clip_global_norm,
+    Network, Optimizer, Readout, ReadoutOnly, RmsProp, Score, Sequences, Sgd, TraceScaling, clip_global_norm,
 };
 use peak_alloc::PeakAlloc;
 
@@ -32,6 +32,7 @@ pub(crate) struct Sizes {
 enum Recipe<T: Element> {
     Eprop(EpropOptions<T>),
     Bptt { max_steps: usize },
+    Readout,
 }
 
 /// Everything that changes, or is needed, from one update to the next.
@@ -59,9 +60,8 @@ impl<T: Element> Trainer<T> {
         let network: Network<T> =
             init.stacked(&layers, readout, &mut rng(options.seed, Purpose::Weights, 0))?;
         let recipe = match options.learner {
-            LearnerKind::Bptt | LearnerKind::Truncated | LearnerKind::Readout => {
-                Recipe::Bptt { max_steps: sizes.max_steps }
-            }
+            LearnerKind::Bptt | LearnerKind::Truncated => Recipe::Bptt { max_steps: sizes.max_steps },
+            LearnerKind::Readout => Recipe::Readout,
             LearnerKind::Eprop => Recipe::Eprop(eprop_options(options, sizes, &network)),
         };
         if let Some(limit) = options.clip {
@@ -122,6 +122,7 @@ impl<T: Element> Trainer<T> {
         let before = PeakAlloc.current_usage();
         let learner: Box<dyn Learner<T>> = match &self.recipe {
             Recipe::Bptt { max_steps } => Box::new(Bptt::new(&self.network, rows, *max_steps)?),
+            Recipe::Readout => Box::new(ReadoutOnly::new(&self.network, rows)?),
             Recipe::Eprop(options) => Box::new(Eprop::new(&self.network, rows, options.clone())?),
         };
         self.held_bytes = PeakAlloc.current_usage().saturating_sub(before);
@@ -154,7 +155,6 @@ fn eprop_options<T: Element>(options: &Training, sizes: Sizes, network: &Network
 fn check_available(options: &Training) -> Result<(), Failure> {
     let asked = [
         ("--learner truncated", options.learner == LearnerKind::Truncated),
-        ("--learner readout", options.learner == LearnerKind::Readout),
         ("--feedback adaptive", options.feedback == Some(FeedbackKind::Adaptive)),
     ];
     match asked.iter().find(|(_, asked)| *asked) {

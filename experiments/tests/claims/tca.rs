@@ -19,6 +19,7 @@ fn a_resumed_run_is_the_same_to_the_bit() {
         "--type f64 --optimizer adam --clip 0.5 --delay random",
         "--feedback random --optimizer sgd --schedule whole",
         "--learner bptt --delay random",
+        "--learner readout",
         "--echo modulated --trace-scale 0.5 --layers 2",
         "--echo literal:-1e-4 --trace-decay 0 --schedule streaming",
     ];
