@@ -4,6 +4,7 @@
 //! |---|---|
 //! | tensor `parameters` | the network's flat parameters, padding included |
 //! | tensors `optimizer.<name>` | the optimiser's running averages, in the same layout |
+//! | tensor `feedback` | feedback weights, if they are adaptive |
 //! | metadata `optimizer-updates` | updates the optimiser has made |
 //! | metadata `log-bytes` | length of `log.jsonl` at this moment; what is beyond is written again |
 //! | metadata `progress` | counters and running means, as JSON |
@@ -69,18 +70,22 @@ pub(crate) fn save<T: Element>(
     for (name, average) in trainer.optimizer.averages() {
         tensors.push((format!("optimizer.{name}"), T::to_bytes(average)));
     }
+    if let Some(feedback) = trainer.adaptive_feedback() {
+        tensors.push(("feedback".to_owned(), T::to_bytes(feedback)));
+    }
     let mut views = Vec::with_capacity(tensors.len());
     for (name, bytes) in &tensors {
         let length = bytes.len() / size_of::<T>();
         views.push((name, TensorView::new(T::DTYPE, vec![length], bytes).map_err(|error| wrong(&error))?));
     }
-    let lstm = trainer.network.layers()[0];
+    let layers = trainer.network.layers();
     let metadata = HashMap::from([
         ("progress".to_owned(), serde_json::to_string(progress).map_err(|error| wrong(&error))?),
         ("optimizer-updates".to_owned(), trainer.optimizer.updates().to_string()),
         ("log-bytes".to_owned(), log_bytes.to_string()),
-        ("input".to_owned(), lstm.input().to_string()),
-        ("hidden".to_owned(), lstm.hidden().to_string()),
+        ("input".to_owned(), layers[0].input().to_string()),
+        ("hidden".to_owned(), layers[0].hidden().to_string()),
+        ("layers".to_owned(), layers.len().to_string()),
         ("output".to_owned(), trainer.network.readout().output().to_string()),
     ]);
     let bytes = safetensors::serialize(views, Some(metadata)).map_err(|error| wrong(&error))?;
@@ -148,6 +153,11 @@ impl Checkpoint {
         *updates = self.number("optimizer-updates")?;
         for (name, average) in averages {
             read(&format!("optimizer.{name}"), average)?;
+        }
+        if let Some(feedback) = trainer.adaptive_feedback() {
+            let mut feedback = feedback.to_vec();
+            read("feedback", &mut feedback)?;
+            trainer.set_adaptive_feedback(&feedback)?;
         }
         serde_json::from_str(self.entry("progress")?).map_err(|error| {
             unusable(&format!("entry `progress` of the checkpoint is not readable ({error})"))

@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
+use crate::depth::DepthArgs;
 use crate::failure::Failure;
 use crate::progress::Terminal;
 use crate::run_dir::Identity;
@@ -46,6 +47,8 @@ enum Command {
     Figure3(Box<TcaTableArgs>),
     /// The paper's figure 4: curves of table 3
     Figure4(Box<TcaTableArgs>),
+    /// How far e-prop's gradient is from BPTT's in stacks of layers
+    Depth(DepthArgs),
     /// Time cases such as b32_t784_i1_h128_f32: one JSON object a line
     Time(TimeArgs),
     /// Time and memory over the number of steps, e-prop and BPTT, as SVG
@@ -67,6 +70,7 @@ pub(crate) fn run() -> Result<(), Failure> {
         Some(Command::Figure2(args)) => args.run(&tables::FIGURE2),
         Some(Command::Figure3(args)) => args.run(&tables::FIGURE3),
         Some(Command::Figure4(args)) => args.run(&tables::FIGURE4),
+        Some(Command::Depth(args)) => args.run(),
         Some(Command::Time(args)) => args.run(),
         Some(Command::Scaling(args)) => args.run(),
     }

@@ -5,7 +5,7 @@
 //! | what is asked | `cli`, `options`, `kinds`, `tables` |
 //! | data | [`idx`], `mnist`, `tca`, `seeds` |
 //! | training | `trainer`, `run_tca`, `run_mnist`, `epochs`, `tour` |
-//! | measuring | `time`, `timing`, `scaling` |
+//! | measuring | `time`, `timing`, `scaling`, `depth` |
 //! | what is left behind | `run_dir`, `checkpoint`, `plot`, `text_plot`, `progress`, `summary` |
 //!
 //! Every random number is drawn from a generator keyed by (seed, purpose, index), so no generator state has to be
@@ -15,6 +15,7 @@ use std::process::ExitCode;
 
 mod checkpoint;
 mod cli;
+mod depth;
 mod epochs;
 mod failure;
 pub mod idx;

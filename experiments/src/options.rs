@@ -204,7 +204,7 @@ impl TrainingArgs {
         for (option, expected, value, good) in [
             ("trace-scale", "finite", self.trace_scale, f64::is_finite as fn(f64) -> bool),
             ("trace-decay", "from 0 to 1", self.trace_decay, |x| (0.0..=1.0).contains(&x)),
-            ("feedback-decay", "from 0 to 1", self.feedback_decay, |x| (0.0..=1.0).contains(&x)),
+            ("feedback-decay", "at least 0 and below 1", self.feedback_decay, |x| (0.0..1.0).contains(&x)),
         ] {
             if let Some(value) = value.filter(|&value| !good(value)) {
                 return Err(Failure::new(format!("--{option} should be {expected}, but is {value}")));

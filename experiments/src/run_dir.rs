@@ -249,7 +249,7 @@ pub(crate) fn difference_of_options(
 }
 
 /// The revision of the sources: baked in at build time, asked of git, or unknown.
-fn revision() -> String {
+pub(crate) fn revision() -> String {
     if let Some(revision) = option_env!("ELIGIBILITY_REVISION") {
         return revision.into();
     }

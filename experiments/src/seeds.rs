@@ -23,6 +23,8 @@ pub(crate) enum Purpose {
     Permutation = 6,
     /// Data to time with.
     Timing = 7,
+    /// Data on which gradients are compared.
+    Comparison = 8,
 }
 
 /// The generator for one purpose.

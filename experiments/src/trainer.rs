@@ -9,8 +9,9 @@
 //! one is ever in use.
 
 use eligibility::{
-    Adam, Bptt, Buffer, Echo, Eprop, EpropOptions, Error, Evaluator, Feedback, Init, Learner, Loss, Lstm,
-    Network, Optimizer, Readout, ReadoutOnly, RmsProp, Score, Sequences, Sgd, TraceScaling, clip_global_norm,
+    Adam, AdaptiveFeedback, Bptt, Buffer, Echo, Eprop, EpropOptions, Error, Evaluator, Feedback, Init,
+    Learner, Loss, Lstm, Network, Optimizer, Readout, ReadoutOnly, RmsProp, Score, Sequences, Sgd,
+    TraceScaling, TruncatedBptt, clip_global_norm,
 };
 use peak_alloc::PeakAlloc;
 
@@ -32,7 +33,23 @@ pub(crate) struct Sizes {
 enum Recipe<T: Element> {
     Eprop(EpropOptions<T>),
     Bptt { max_steps: usize },
+    Truncated { steps: usize },
     Readout,
+}
+
+/// A learner; e-prop's feedback weights may change with the updates.
+enum Made<T: Element> {
+    Eprop(Box<Eprop<T>>),
+    Other(Box<dyn Learner<T>>),
+}
+
+impl<T: Element> Made<T> {
+    fn learner(&mut self) -> &mut dyn Learner<T> {
+        match self {
+            Self::Eprop(eprop) => eprop.as_mut(),
+            Self::Other(other) => other.as_mut(),
+        }
+    }
 }
 
 /// Everything that changes, or is needed, from one update to the next.
@@ -41,7 +58,7 @@ pub(crate) struct Trainer<T: Element> {
     pub(crate) optimizer: Box<dyn Optimizer<T>>,
     recipe: Recipe<T>,
     /// With the number of rows it was made for.
-    learner: Option<(usize, Box<dyn Learner<T>>)>,
+    learner: Option<(usize, Made<T>)>,
     gradient: Buffer<T>,
     clip: Option<f64>,
     /// Bytes that the learner holds.
@@ -52,7 +69,6 @@ pub(crate) struct Trainer<T: Element> {
 
 impl<T: Element> Trainer<T> {
     pub(crate) fn new(options: &Training, sizes: Sizes) -> Result<Self, Failure> {
-        check_available(options)?;
         let init = Init { forget_bias_offset: options.forget_bias };
         let mut layers = vec![Lstm::new(sizes.input, options.hidden)?];
         layers.resize(options.layers.unwrap_or(1), Lstm::new(options.hidden, options.hidden)?);
@@ -60,9 +76,12 @@ impl<T: Element> Trainer<T> {
         let network: Network<T> =
             init.stacked(&layers, readout, &mut rng(options.seed, Purpose::Weights, 0))?;
         let recipe = match options.learner {
-            LearnerKind::Bptt | LearnerKind::Truncated => Recipe::Bptt { max_steps: sizes.max_steps },
+            LearnerKind::Bptt => Recipe::Bptt { max_steps: sizes.max_steps },
+            LearnerKind::Truncated => {
+                Recipe::Truncated { steps: options.truncation.unwrap_or(sizes.max_steps) }
+            }
             LearnerKind::Readout => Recipe::Readout,
-            LearnerKind::Eprop => Recipe::Eprop(eprop_options(options, sizes, &network)),
+            LearnerKind::Eprop => Recipe::Eprop(eprop_options(options, sizes, &network)?),
         };
         if let Some(limit) = options.clip {
             clip_global_norm::<T>(&mut [], limit)?; // rejects a limit that is no norm, before anything is trained
@@ -84,13 +103,12 @@ impl<T: Element> Trainer<T> {
         let mut learner = self.learner_for(sequences.batch())?;
         let before = PeakAlloc.current_usage();
         PeakAlloc.reset_peak_usage();
-        let score = learner.1.gradient(&self.network, sequences, &mut self.gradient)?;
+        let score = learner.1.learner().gradient(&self.network, sequences, &mut self.gradient)?;
         // What stays allocated is no memory of the learner (it allocates nothing after it was made), but the workspace
         // that matrix products keep for each thread from the first product on, whoever asks for it.
         let kept = PeakAlloc.current_usage().max(before);
         let on_top = PeakAlloc.peak_usage().saturating_sub(kept);
         self.learner_bytes = self.learner_bytes.max(self.held_bytes + on_top);
-        self.learner = Some(learner);
         if !score.loss.is_finite() {
             return Err(Failure::new(format!(
                 "training diverged: the loss at update {} is {}; try a smaller --lr, or --clip",
@@ -102,7 +120,36 @@ impl<T: Element> Trainer<T> {
             clip_global_norm(&mut self.gradient, limit)?;
         }
         self.optimizer.update(self.network.parameters_mut(), &self.gradient)?;
+        learner.1.learner().after_update(&mut self.network)?;
+        if let (Made::Eprop(eprop), Recipe::Eprop(options)) = (&learner.1, &mut self.recipe)
+            && let Feedback::Adaptive(_) = options.feedback
+        {
+            // For the next learner, and for checkpoints.
+            options.feedback.clone_from(eprop.feedback());
+        }
+        self.learner = Some(learner);
         Ok(score)
+    }
+
+    /// Feedback weights that change with the updates: `[output, hidden]`.
+    pub(crate) fn adaptive_feedback(&self) -> Option<&[T]> {
+        match &self.recipe {
+            Recipe::Eprop(EpropOptions { feedback: Feedback::Adaptive(feedback), .. }) => {
+                Some(feedback.matrix())
+            }
+            _ => None,
+        }
+    }
+
+    /// Puts such weights back, of the same size.
+    pub(crate) fn set_adaptive_feedback(&mut self, weights: &[T]) -> Result<(), Error> {
+        if let Recipe::Eprop(EpropOptions { feedback: Feedback::Adaptive(feedback), .. }) = &mut self.recipe {
+            let mut matrix = Buffer::zeros(feedback.matrix().len());
+            matrix.copy_from_slice(weights);
+            *feedback = AdaptiveFeedback::new(matrix, feedback.decay())?;
+            self.learner = None;
+        }
+        Ok(())
     }
 
     /// Heap bytes of the learner at the peak of training so far, without the workspace of matrix products, which is the
@@ -112,7 +159,7 @@ impl<T: Element> Trainer<T> {
     }
 
     /// The learner, if it is for this number of rows, else a new one.
-    fn learner_for(&mut self, rows: usize) -> Result<(usize, Box<dyn Learner<T>>), Error> {
+    fn learner_for(&mut self, rows: usize) -> Result<(usize, Made<T>), Error> {
         if let Some(learner) = self.learner.take_if(|(made_for, _)| *made_for == rows) {
             return Ok(learner);
         }
@@ -120,10 +167,12 @@ impl<T: Element> Trainer<T> {
         // The first learner of a thread also makes the thread's workspace of matrix products: let that be this one.
         drop(Evaluator::new(&self.network, 1)?);
         let before = PeakAlloc.current_usage();
-        let learner: Box<dyn Learner<T>> = match &self.recipe {
-            Recipe::Bptt { max_steps } => Box::new(Bptt::new(&self.network, rows, *max_steps)?),
-            Recipe::Readout => Box::new(ReadoutOnly::new(&self.network, rows)?),
-            Recipe::Eprop(options) => Box::new(Eprop::new(&self.network, rows, options.clone())?),
+        let network = &self.network;
+        let learner = match &self.recipe {
+            Recipe::Bptt { max_steps } => Made::Other(Box::new(Bptt::new(network, rows, *max_steps)?)),
+            Recipe::Truncated { steps } => Made::Other(Box::new(TruncatedBptt::new(network, rows, *steps)?)),
+            Recipe::Readout => Made::Other(Box::new(ReadoutOnly::new(network, rows)?)),
+            Recipe::Eprop(options) => Made::Eprop(Box::new(Eprop::new(network, rows, options.clone())?)),
         };
         self.held_bytes = PeakAlloc.current_usage().saturating_sub(before);
         Ok((rows, learner))
@@ -131,10 +180,18 @@ impl<T: Element> Trainer<T> {
 }
 
 /// What the options ask of e-prop.
-fn eprop_options<T: Element>(options: &Training, sizes: Sizes, network: &Network<T>) -> EpropOptions<T> {
+fn eprop_options<T: Element>(
+    options: &Training,
+    sizes: Sizes,
+    network: &Network<T>,
+) -> Result<EpropOptions<T>, Error> {
+    let mut rng = rng(options.seed, Purpose::Feedback, 0);
     let feedback = match options.feedback {
-        None | Some(FeedbackKind::Symmetric | FeedbackKind::Adaptive) => Feedback::Symmetric,
-        Some(FeedbackKind::Random) => Feedback::random(network, &mut rng(options.seed, Purpose::Feedback, 0)),
+        None | Some(FeedbackKind::Symmetric) => Feedback::Symmetric,
+        Some(FeedbackKind::Random) => Feedback::random(network, &mut rng),
+        Some(FeedbackKind::Adaptive) => {
+            Feedback::adaptive(network, options.feedback_decay.unwrap_or_default(), &mut rng)?
+        }
     };
     let echo = match options.echo {
         None | Some(EchoKind::Off) => Echo::Off,
@@ -142,27 +199,13 @@ fn eprop_options<T: Element>(options: &Training, sizes: Sizes, network: &Network
         Some(EchoKind::Literal(alpha)) => Echo::Literal { alpha },
     };
     let factor = |given: Option<f64>| given.unwrap_or(1.0);
-    EpropOptions {
+    Ok(EpropOptions {
         feedback,
         schedule: options.schedule.unwrap_or_default().schedule(sizes.max_steps),
         echo,
         scaling: TraceScaling { output: factor(options.trace_scale), decay: factor(options.trace_decay) },
         level: None,
-    }
-}
-
-/// `Ok` if the library has what the options ask for.
-fn check_available(options: &Training) -> Result<(), Failure> {
-    let asked = [
-        ("--learner truncated", options.learner == LearnerKind::Truncated),
-        ("--feedback adaptive", options.feedback == Some(FeedbackKind::Adaptive)),
-    ];
-    match asked.iter().find(|(_, asked)| *asked) {
-        Some((option, _)) => {
-            Err(Failure::new(format!("{option} is not available in this version: leave it out")))
-        }
-        None => Ok(()),
-    }
+    })
 }
 
 fn optimizer<T: Element>(options: &Training, network: &Network<T>) -> Result<Box<dyn Optimizer<T>>, Error> {

@@ -20,6 +20,8 @@ fn a_resumed_run_is_the_same_to_the_bit() {
         "--feedback random --optimizer sgd --schedule whole",
         "--learner bptt --delay random",
         "--learner readout",
+        "--learner truncated --truncation 2",
+        "--feedback adaptive --feedback-decay 0.01",
         "--echo modulated --trace-scale 0.5 --layers 2",
         "--echo literal:-1e-4 --trace-decay 0 --schedule streaming",
     ];
