@@ -72,7 +72,7 @@ impl Distance {
 impl DepthArgs {
     /// Trains, compares, writes.
     pub(crate) fn run(&self) -> Result<(), Failure> {
-        let (mut lines, mut rows) = (String::new(), Vec::new());
+        let (mut lines, mut rows) = (Vec::new(), Vec::new());
         for layers in 1..=self.layers {
             // One list of distances for every count of updates and layer.
             let mut found = vec![vec![Vec::new(); layers as usize]; self.updates.len()];
@@ -85,7 +85,7 @@ impl DepthArgs {
                             "layers": layers, "layer": layer + 1, "updates": updates, "seed": seed,
                             "cosine": cosine, "relative_error": relative_error,
                         });
-                        lines += &format!("{line}\n");
+                        lines.push(format!("{line}\n"));
                         found.push(distance);
                     }
                 }
@@ -120,7 +120,7 @@ impl DepthArgs {
             self.delay,
         );
         std::fs::create_dir_all(&self.out).map_err(Failure::io("create", &self.out))?;
-        replace(&self.out.join("depth.jsonl"), lines.as_bytes())?;
+        replace(&self.out.join("depth.jsonl"), lines.concat().as_bytes())?;
         replace(&self.out.join("table.md"), text.as_bytes())?;
         say(&text);
         Ok(())

@@ -38,12 +38,12 @@ pub(crate) struct Carried<T: Scalar> {
     trace: Buffer<T>,
     /// `[steps + 1, 3, hidden]`: of one row, P_s u_s and P_0.
     factors: Buffer<T>,
-    echo: Option<Sum<T>>,
+    echo: Option<EchoRows<T>>,
 }
 
 /// What a trace echo needs.
 #[derive(Clone, Debug)]
-struct Sum<T: Scalar> {
+struct EchoRows<T: Scalar> {
     /// `[rows, 3, hidden, stride]`: the sum of traces.
     sum: Buffer<T>,
     /// `[steps + 1, 3, hidden]`: of one row, lambda_s u_s and omega.
@@ -73,7 +73,7 @@ impl<T: Scalar> Carried<T> {
         let hidden = layer.lstm.hidden();
         let trace = checked_product("the traces", &[rows, TRACED, hidden, layer.block.stride()])?;
         let factors = checked_product("the traces", &[steps + 1, TRACED, hidden])?;
-        let echo = extensions.echoes().then(|| Sum {
+        let echo = extensions.echoes().then(|| EchoRows {
             sum: Buffer::zeros(trace),
             factors: Buffer::zeros(factors),
             weight: Buffer::zeros(steps * hidden),

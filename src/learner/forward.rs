@@ -54,6 +54,16 @@ pub(crate) struct Factors<T: Scalar> {
     pub(crate) dhidden_dcell: Buffer<T>,
 }
 
+/// What a layer's step takes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StepInput<'a, T: Scalar> {
+    pub(crate) sequences: &'a Sequences<'a, T>,
+    pub(crate) rows: Rows,
+    pub(crate) step: usize,
+    /// `[rows, input]`: the hidden state below, if this is not the bottom layer.
+    pub(crate) below: Option<&'a [T]>,
+}
+
 /// One step of [`Factors`].
 #[derive(Debug)]
 pub(crate) struct StepFactors<'a, T> {
@@ -154,8 +164,8 @@ impl<T: Scalar> Forward<T> {
             let below = below.last().map(|(below, _)| &below.state.hidden[..]);
             let (forward, factors) = &mut layers[0];
             forward.activate(sequences, rows, step);
-            let weights = Weights::Packed(weights);
-            forward.advance(level, weights, sequences, rows, step, below, &mut factors.at(0));
+            let input = StepInput { sequences, rows, step, below };
+            forward.advance(level, Weights::Packed(weights), input, &mut factors.at(0));
         }
         &layers[layers.len() - 1].0.state.hidden
     }
@@ -183,18 +193,15 @@ impl<T: Scalar> Forward<T> {
         }
     }
 
-    /// Step `step` of the active rows of `sequences`, on the hidden state `below` `[rows, input]` if this is not the
-    /// bottom layer; the others keep their state and factors. Steps come in order.
+    /// A step of the active rows; the others keep their state and factors. Steps come in order.
     pub(crate) fn advance(
         &mut self,
         level: Level,
         weights: Weights<'_, T>,
-        sequences: &Sequences<'_, T>,
-        rows: Rows,
-        step: usize,
-        below: Option<&[T]>,
+        input: StepInput<'_, T>,
         factors: &mut StepFactors<'_, T>,
     ) {
+        let StepInput { sequences, rows, step, below } = input;
         // What is below is known one step at a time.
         let ahead = if below.is_some() { 0 } else { step % self.ahead };
         if let Weights::Packed(packed) = weights
@@ -272,7 +279,9 @@ impl<T: Scalar> Forward<T> {
             if resets(row) {
                 forget_gate.fill(T::ZERO);
             } else if self.trace_decay != T::ONE {
-                forget_gate.iter_mut().for_each(|f| *f *= self.trace_decay);
+                for f in forget_gate {
+                    *f *= self.trace_decay;
+                }
             }
         }
     }

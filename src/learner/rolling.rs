@@ -25,7 +25,7 @@ use crate::affine::{Beta, Rect, Scalar, add_transposed_times, times};
 use crate::buffer::Buffer;
 use crate::error::{Error, checked_product};
 use crate::layout::Layer;
-use crate::learner::forward::{Factors, Forward};
+use crate::learner::forward::{Factors, Forward, StepInput};
 use crate::learner::packed::{PackedBack, Weights};
 use crate::learner::targeted::Targeted;
 use crate::learner::window::Pass;
@@ -105,8 +105,8 @@ impl<T: Scalar> Rolling<T> {
                 let below = below.last().map(|below| &below.forward.state.hidden[..]);
                 let LayerRing { forward, factors, .. } = &mut layers[0];
                 forward.activate(sequences, rows, step);
-                let (weights, mut factors) = (Weights::Packed(weights), factors.at(slot));
-                forward.advance(pass.level, weights, sequences, rows, step, below, &mut factors);
+                let input = StepInput { sequences, rows, step, below };
+                forward.advance(pass.level, Weights::Packed(weights), input, &mut factors.at(slot));
             }
             let hidden = &self.layers[top].forward.state.hidden;
             if self.targeted.score(parameters, hidden, sequences, rows, step, &mut score) {

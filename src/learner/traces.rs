@@ -16,6 +16,7 @@ use crate::buffer::Buffer;
 use crate::error::Error;
 use crate::extensions::Extensions;
 use crate::feedback::Feedback;
+use crate::learner::forward::StepInput;
 use crate::learner::output::Outputs;
 use crate::learner::packed::{Packed, Weights};
 use crate::network::Shape;
@@ -122,7 +123,8 @@ impl<T: Scalar> TraceRows<T> {
             layers[0].forward.activate(sequences, rows, step);
             layers[0].forget(sequences.is_first(step, rows));
             let (forward, mut factors) = layers[0].forward_and_factors();
-            forward.advance(level, Weights::Packed(weights), sequences, rows, step, below, &mut factors);
+            let input = StepInput { sequences, rows, step, below };
+            forward.advance(level, Weights::Packed(weights), input, &mut factors);
         }
         self.pending = true;
     }

@@ -141,7 +141,9 @@ impl<T: Scalar> Window<T> {
         if factor != 1.0 {
             for layer in self.shape.layout.layers() {
                 let traced = &mut gradient[layer.traced()];
-                traced.iter_mut().for_each(|g| *g *= T::from_f64(factor));
+                for g in traced {
+                    *g *= T::from_f64(factor);
+                }
             }
         }
     }
@@ -203,8 +205,8 @@ impl<T: Scalar> Window<T> {
     fn forget_left_episodes(&mut self, pass: Pass<'_, T>, first: usize, step: usize) {
         let Some(is_first) = pass.sequences.is_first(first + step, pass.rows) else { return };
         let every_step = pass.sequences.every_step();
-        for row in 0..is_first.len() {
-            if !is_first[row] || !self.layers[0].forward.active[row] {
+        for (row, _) in is_first.iter().enumerate().filter(|(_, first)| **first) {
+            if !self.layers[0].forward.active[row] {
                 continue;
             }
             if !every_step {

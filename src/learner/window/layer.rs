@@ -18,7 +18,7 @@ use crate::error::{Error, checked_product};
 use crate::extensions::{Echo, Extensions};
 use crate::layout::Layer;
 use crate::learner::carried::Carried;
-use crate::learner::forward::{Factors, Forward};
+use crate::learner::forward::{Factors, Forward, StepInput};
 use crate::learner::packed::{Packed, PackedBack, Weights};
 
 /// A layer's part of a window.
@@ -95,8 +95,9 @@ impl<T: Scalar> LayerWindow<T> {
         for row in (0..self.rows).filter(|&row| !self.forward.active[row]) {
             factors.forget(row, self.rows);
         }
-        let (weights, step) = (Weights::Packed(weights), span.first + step);
-        self.forward.advance(pass.level, weights, pass.sequences, pass.rows, step, below, &mut factors);
+        let Pass { level, sequences, rows, .. } = pass;
+        let input = StepInput { sequences, rows, step: span.first + step, below };
+        self.forward.advance(level, Weights::Packed(weights), input, &mut factors);
     }
 
     /// Makes ready for a way back.
