@@ -233,7 +233,8 @@ fn stream<T: Scalar>(
     for step in 0..sequences.steps() {
         traces.settle(level);
         traces.advance(level, weights, sequences, rows, step);
-        if sequences.every_step() {
+        let targets = || (0..rows.count).any(|row| sequences.has_target(step, rows.start + row));
+        if sequences.every_step() && targets() {
             traces.score_step(parameters, sequences, rows, step, &mut score);
             traces.learn(level, parameters, feedback, gradient);
         }
