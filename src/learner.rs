@@ -9,6 +9,11 @@
 //! | [`TruncatedBptt`] | exact for the last L steps before a target, approximate beyond | no |
 //! | [`ReadoutOnly`] | exact for the readout, zero for the LSTM | no |
 //!
+//! In a stack of layers ([`Network::stacked`]) every learner goes through all of them. E-prop passes the error down at the
+//! step alone, `L_t = W_x^T dE/dz_t` of the layer above with nothing from later steps: below the top layer its gradient
+//! also drops the paths through the cells above. It is exact for the network in which all h_{t-1} are frozen, and c_{t-1}
+//! in the layers above; how far that is from the true gradient, layer by layer, is in the crate's README.
+//!
 //! The loss is the mean over batch rows of the sum over a row's targets.
 
 use crate::affine::Scalar;

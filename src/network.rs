@@ -35,6 +35,8 @@ impl<T: Scalar> Network<T> {
     }
     /// The same with several layers, from the input up: each takes the hidden state of the one below at the same step.
     ///
+    /// Gradient: exact with BPTT; approximate with e-prop, which passes the error down at the step alone.
+    ///
     /// ```
     /// use eligibility::{Loss, Lstm, Network, Readout};
     /// let layers = [Lstm::new(2, 8)?, Lstm::new(8, 5)?];

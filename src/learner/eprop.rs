@@ -85,7 +85,8 @@ pub struct EpropOptions<T: Scalar> {
 
 /// E-prop over batches of sequences. Owns traces (or a tape) for a fixed number of batch rows.
 ///
-/// Gradient: approximate, drops the paths through h_{t-1}.
+/// Gradient: approximate, drops the paths through h_{t-1}; in layers below the top one also those through later steps of
+/// the layers above.
 ///
 /// Memory, blocked or streaming: 3 x hidden x (input + hidden + 1) elements per batch row, for up to 8 rows per thread
 /// (rows of larger batches take turns), whatever the number of steps. No allocation after construction on one thread;
