@@ -30,10 +30,9 @@ fn signals(form: Form, base: &Record, feedback: &[f64]) -> [Vec<Vec<f64>>; 2] {
     for step in (0..echoed.len()).rev() {
         for (later, &signal) in later.iter_mut().zip(&plain[step]) {
             match form.echo {
-                Echo::Off => {}
                 Echo::Modulated { alpha } => *later += alpha * signal,
                 Echo::Literal { alpha } if base.output_error[step].is_some() => *later = alpha,
-                Echo::Literal { .. } => {}
+                Echo::Off | Echo::Literal { .. } => {}
             }
         }
         echoed[step].iter_mut().zip(&later).for_each(|(echoed, later)| *echoed += later);
