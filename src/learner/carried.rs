@@ -94,16 +94,7 @@ impl<T: Scalar> Carried<T> {
     ) {
         let hidden = self.layer.lstm.hidden();
         let length = (steps + 1) * TRACED * hidden;
-        level.run(TraceFactors {
-            steps,
-            units: hidden,
-            decay: Strided { data: &factors.forget_gate[row * hidden..], stride: self.rows * hidden },
-            influence: Strided {
-                data: &factors.influence[row * GATES * hidden..],
-                stride: self.rows * GATES * hidden,
-            },
-            factors: &mut self.factors[..length],
-        });
+        level.run(recursion([self.rows, row, steps, hidden], factors, &mut self.factors[..length]));
         if first {
             self.factors[length - TRACED * hidden..length].fill(T::ZERO);
         }
@@ -131,17 +122,9 @@ impl<T: Scalar> Carried<T> {
             }
         }
         echo.episode = episode;
+        let target = &mut echo.factors[..(steps + 1) * TRACED * hidden];
         level.run(TraceSumFactors {
-            factors: TraceFactors {
-                steps,
-                units: hidden,
-                decay: Strided { data: &factors.forget_gate[row * hidden..], stride: self.rows * hidden },
-                influence: Strided {
-                    data: &factors.influence[row * GATES * hidden..],
-                    stride: self.rows * GATES * hidden,
-                },
-                factors: &mut echo.factors[..(steps + 1) * TRACED * hidden],
-            },
+            factors: recursion([self.rows, row, steps, hidden], factors, target),
             weight: Strided { data: &echo.weight, stride: hidden },
         });
     }
@@ -236,5 +219,21 @@ impl<T: Scalar> Carried<T> {
             }
             (false, None) => {}
         }
+    }
+}
+
+/// The recursion of one row over `steps` steps, whose factors are to go into `target`.
+fn recursion<'a, T: Scalar>(
+    [rows, row, steps, hidden]: [usize; 4],
+    factors: &'a Factors<T>,
+    target: &'a mut [T],
+) -> TraceFactors<'a, T> {
+    let influence = GATES * hidden;
+    TraceFactors {
+        steps,
+        units: hidden,
+        decay: Strided { data: &factors.forget_gate[row * hidden..], stride: rows * hidden },
+        influence: Strided { data: &factors.influence[row * influence..], stride: rows * influence },
+        factors: target,
     }
 }

@@ -38,7 +38,7 @@ pub(super) struct LayerWindow<T: Scalar> {
     hidden_gradient: Buffer<T>,
     /// `[rows, hidden]`: f_{t+1} dE/dc_{t+1}.
     pub(super) cell_gradient: Buffer<T>,
-    /// `[chunk, rows, 4, hidden]`: dE/dz_t at the step alone, for (5); empty in the bottom layer and for BPTT.
+    /// `[chunk, rows, 4, hidden]`: dE/dz_t at the step alone, for (5) of e-prop; empty in the bottom layer.
     instantaneous: Buffer<T>,
 }
 
