@@ -106,6 +106,57 @@ pub trait Learner<T: Scalar> {
     }
 }
 
+/// A learner fed step by step, for an agent that learns while it acts: a training loop reads the same with any.
+///
+/// State, and traces or a tape, are carried from step to step until a reset; weights may change between any two calls.
+///
+/// ```
+/// use eligibility::{EpropOptions, EpropStream, Error, Network, Stream};
+/// # use eligibility::{Init, Loss, Lstm, Readout};
+/// # use rand::{SeedableRng, rngs::StdRng};
+/// /// The prediction for `x`, and its derivative by the weights.
+/// fn predict(
+///     stream: &mut dyn Stream<f32>,
+///     network: &Network<f32>,
+///     x: &[f32],
+///     derivative: &mut [f32],
+/// ) -> Result<f32, Error> {
+///     let prediction = stream.step(network, x, &[false])?[0];
+///     derivative.fill(0.0);
+///     stream.learn_from_error(network, &[1.0], derivative)?;
+///     Ok(prediction)
+/// }
+/// # let network: Network<f32> = Init::default().network(
+/// #     Lstm::new(1, 4)?, Readout::new(1, Loss::SquaredError)?, &mut StdRng::seed_from_u64(1))?;
+/// let mut stream = EpropStream::new(&network, 1, EpropOptions::default())?;
+/// let mut derivative = network.zero_gradient();
+/// predict(&mut stream, &network, &[0.5], &mut derivative)?;
+/// # assert!(derivative.iter().any(|&d| d != 0.0));
+/// # Ok::<(), Error>(())
+/// ```
+pub trait Stream<T: Scalar> {
+    /// Takes x_t `[rows, input]` and returns y_t `[rows, output]` (before the softmax, if that is the loss).
+    ///
+    /// `is_first` `[rows]`: x_t starts a new episode of that row, so its state and its past are forgotten before it.
+    ///
+    /// # Errors
+    ///
+    /// If a size is wrong; nothing was changed then.
+    fn step(&mut self, network: &Network<T>, input: &[T], is_first: &[bool]) -> Result<&[T], Error>;
+
+    /// *Adds* the gradient for a given dE/dy_t `[rows, output]` of the last step. Nothing is averaged.
+    ///
+    /// # Errors
+    ///
+    /// If a size is wrong or there was no step yet; nothing was changed then.
+    fn learn_from_error(
+        &mut self,
+        network: &Network<T>,
+        output_error: &[T],
+        gradient: &mut [T],
+    ) -> Result<(), Error>;
+}
+
 /// `Ok` if network, batch and gradient have the sizes that a learner was made for.
 fn check_call<T: Scalar>(
     shape: &Shape,

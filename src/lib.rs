@@ -46,7 +46,7 @@ pub use feedback::{AdaptiveFeedback, Feedback};
 pub use init::Init;
 pub use layout::{Block, Gate, Layout, LstmBlocks, ReadoutBlocks};
 pub use learner::{
-    Bptt, Eprop, EpropOptions, EpropStream, Evaluator, Learner, ReadoutOnly, Schedule, TruncatedBptt,
+    Bptt, Eprop, EpropOptions, EpropStream, Evaluator, Learner, ReadoutOnly, Schedule, Stream, TruncatedBptt,
 };
 pub use lstm::{Lstm, LstmState};
 pub use network::Network;

@@ -6,8 +6,8 @@ use crate::affine::Scalar;
 use crate::error::{Error, check_nonempty, check_size};
 use crate::extensions::Extensions;
 use crate::feedback::Feedback;
-use crate::learner::EpropOptions;
 use crate::learner::traces::TraceRows;
+use crate::learner::{EpropOptions, Stream};
 use crate::lstm::LstmState;
 use crate::network::{Network, Shape};
 use crate::online::OnlineGradients;
@@ -243,5 +243,19 @@ impl<T: Scalar> EpropStream<T> {
     fn add_gradient(&mut self, network: &Network<T>, gradient: &mut [T]) {
         self.feedback.before_update(&self.shape, network.parameters());
         self.traces.learn(self.level, network.parameters(), &self.feedback, gradient);
+    }
+}
+
+impl<T: Scalar> Stream<T> for EpropStream<T> {
+    fn step(&mut self, network: &Network<T>, input: &[T], is_first: &[bool]) -> Result<&[T], Error> {
+        Self::step(self, network, input, is_first)
+    }
+    fn learn_from_error(
+        &mut self,
+        network: &Network<T>,
+        output_error: &[T],
+        gradient: &mut [T],
+    ) -> Result<(), Error> {
+        Self::learn_from_error(self, network, output_error, gradient)
     }
 }
