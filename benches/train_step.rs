@@ -123,7 +123,7 @@ impl<T: Scalar> Case<T> {
         Running { run: Box::new(run), gradient: network.zero_gradient() }
     }
     fn flops(&self, passes: f64) -> f64 {
-        let hidden = self.network.layers()[0].hidden();
+        let hidden = self.network.layers()[0].output();
         passes * (self.steps * self.batch * 8 * hidden * (hidden + 2)) as f64
     }
 }

@@ -63,6 +63,17 @@ pub enum Error {
         /// In what it differs.
         what: &'static str,
     },
+    /// A learner cannot train a cell.
+    Cell {
+        /// The learner.
+        learner: &'static str,
+        /// The cells that it trains.
+        expected: &'static str,
+        /// The cell it was given.
+        found: &'static str,
+    },
+    /// LSTM layers and others in one stack.
+    MixedStack,
     /// More is asked than was reserved at construction.
     Capacity {
         /// What was reserved.
@@ -111,6 +122,15 @@ impl fmt::Display for Error {
                 write!(
                     f,
                     "network's {what} must be that of the network the learner was made for, but is another"
+                )
+            }
+            Self::Cell { learner, expected, found } => {
+                write!(f, "{learner} trains {expected}, but the network has a layer of another cell: {found}")
+            }
+            Self::MixedStack => {
+                write!(
+                    f,
+                    "LSTM layers stack among themselves, and all others with each other: found both kinds"
                 )
             }
             Self::Capacity { what, reserved, found } => {

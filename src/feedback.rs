@@ -86,7 +86,7 @@ impl<T: Scalar> Feedback<T> {
         match self {
             Self::Symmetric => Ok(()),
             Self::Random(matrix) | Self::Adaptive(AdaptiveFeedback { matrix, .. }) => {
-                let hidden = shape.layout.top().lstm.hidden();
+                let hidden = shape.layout.features();
                 check_size("feedback weights", shape.readout.output() * hidden, matrix.len())
             }
         }
@@ -95,7 +95,7 @@ impl<T: Scalar> Feedback<T> {
         match self {
             Self::Symmetric => weights(shape.layout.readout(), parameters),
             Self::Random(matrix) | Self::Adaptive(AdaptiveFeedback { matrix, .. }) => {
-                Rect::dense(&matrix[..], shape.readout.output(), shape.layout.top().lstm.hidden())
+                Rect::dense(&matrix[..], shape.readout.output(), shape.layout.features())
             }
         }
     }

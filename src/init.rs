@@ -12,10 +12,10 @@ use rand_distr::{Distribution, Uniform};
 
 use crate::affine::Scalar;
 use crate::buffer::Buffer;
+use crate::cells::Cell;
 use crate::error::{Error, check_setting};
 use crate::feedback::{AdaptiveFeedback, Feedback};
 use crate::layout::{Block, Gate};
-use crate::lstm::Lstm;
 use crate::network::Network;
 use crate::readout::Readout;
 
@@ -44,11 +44,11 @@ impl Init {
     /// If the offset is not finite or the sizes are too large.
     pub fn network<T: Scalar>(
         &self,
-        lstm: Lstm,
+        cell: impl Into<Cell>,
         readout: Readout,
         rng: &mut (impl Rng + ?Sized),
     ) -> Result<Network<T>, Error> {
-        self.stacked(&[lstm], readout, rng)
+        self.stacked(&[cell.into()], readout, rng)
     }
 
     /// The same for several layers, from the input up, as [`Network::stacked`]; (1) with each layer's own hidden size.
@@ -56,20 +56,20 @@ impl Init {
     /// # Errors
     ///
     /// If the offset is not finite, the layers do not fit each other or the sizes are too large.
-    pub fn stacked<T: Scalar>(
+    pub fn stacked<T: Scalar, C: Copy + Into<Cell>>(
         &self,
-        layers: &[Lstm],
+        layers: &[C],
         readout: Readout,
         rng: &mut (impl Rng + ?Sized),
     ) -> Result<Network<T>, Error> {
         check_setting("forget bias offset", "finite", self.forget_bias_offset, |_| true)?;
         let mut network = Network::stacked(layers, readout)?;
         let layout = network.layout().clone();
-        for layer in layout.layers() {
+        for layer in layout.lstms() {
             draw(layer.block, network.parameters_mut(), law(layer.lstm.hidden()), rng);
         }
-        draw(layout.readout(), network.parameters_mut(), law(layout.top().lstm.hidden()), rng);
-        for (index, layer) in layout.layers().iter().enumerate() {
+        draw(layout.readout(), network.parameters_mut(), law(layout.features()), rng);
+        for (index, layer) in layout.lstms().iter().enumerate() {
             let bias = layer.block.columns() - 1;
             for row in layout.gate_rows(index, Gate::Forget) {
                 let weight = layer.block.index(row, bias);
@@ -83,7 +83,7 @@ impl Init {
 impl<T: Scalar> Feedback<T> {
     /// A fixed feedback matrix, drawn from the law of the network's weights (Hoyer et al. 2022).
     pub fn random(network: &Network<T>, rng: &mut (impl Rng + ?Sized)) -> Self {
-        let (outputs, hidden) = (network.readout().output(), network.layout().top().lstm.hidden());
+        let (outputs, hidden) = (network.readout().output(), network.layout().features());
         Self::Random(draw_feedback(outputs, hidden, rng))
     }
 
@@ -93,7 +93,7 @@ impl<T: Scalar> Feedback<T> {
     ///
     /// If the decay is not in [0, 1).
     pub fn adaptive(network: &Network<T>, decay: f64, rng: &mut (impl Rng + ?Sized)) -> Result<Self, Error> {
-        let (outputs, hidden) = (network.readout().output(), network.layout().top().lstm.hidden());
+        let (outputs, hidden) = (network.readout().output(), network.layout().features());
         AdaptiveFeedback::new(draw_feedback(outputs, hidden, rng), decay).map(Self::Adaptive)
     }
 }

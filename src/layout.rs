@@ -6,16 +6,22 @@
 //!
 //! | block | rows | columns |
 //! |---|---|---|
-//! | lstm, layer by layer from the input up | 4 x hidden: gates i, f, g, o | input + hidden + 1: `[x_t; h_{t-1}; 1]` |
-//! | readout | output | hidden + 1: `[h_t; 1]` of the top layer |
+//! | LSTM layer | 4 x hidden: gates i, f, g, o | input + hidden + 1: `[x_t; h_{t-1}; 1]` |
+//! | other layers | as their cells say | the presynaptic activity, or a column per unit |
+//! | readout | output | features + 1: `[h_t; 1]` of the top layer |
+//!
+//! Layers lie one after the other, from the input up.
 
 use std::ops::Range;
 
 use crate::affine::{Rect, Scalar};
-use crate::buffer::padded;
-use crate::error::{Error, check_nonempty, check_size, checked_product};
-use crate::lstm::Lstm;
+use crate::cells::{Cell, Lstm, PartOf, Which};
+use crate::error::{Error, check_nonempty, check_size};
 use crate::readout::Readout;
+
+mod block;
+
+pub use block::{Block, Part};
 
 /// A gate of the LSTM, in the order of the parameters (`PyTorch`'s: i, f, g, o).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -30,63 +36,27 @@ pub enum Gate {
     Output = 3,
 }
 
-/// One padded row-major matrix inside the flat slice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Block {
-    offset: usize,
-    rows: usize,
-    columns: usize,
-    stride: usize,
-}
-
-impl Block {
-    fn new<T: Scalar>(what: &'static str, offset: usize, rows: usize, columns: usize) -> Result<Self, Error> {
-        checked_product(what, &[rows.saturating_add(1), columns.saturating_add(64)])?;
-        Ok(Self { offset, rows, columns, stride: padded::<T>(columns) })
-    }
-    /// Rows: units.
-    #[must_use]
-    pub fn rows(&self) -> usize {
-        self.rows
-    }
-    /// Columns without padding: presynaptic activities, the last of which is the constant 1 of the bias.
-    #[must_use]
-    pub fn columns(&self) -> usize {
-        self.columns
-    }
-    /// Elements from one row to the next.
-    #[must_use]
-    pub fn stride(&self) -> usize {
-        self.stride
-    }
-    /// The block's place in the flat slice, padding included.
-    #[must_use]
-    pub fn range(&self) -> Range<usize> {
-        self.offset..self.offset + self.rows * self.stride
-    }
-    /// Flat index of one weight.
-    #[must_use]
-    pub fn index(&self, row: usize, column: usize) -> usize {
-        self.offset + row * self.stride + column
-    }
-    pub(crate) fn matrix<'a, T>(&self, flat: &'a [T]) -> Rect<&'a [T]> {
-        Rect::padded(&flat[self.range()], self.rows, self.columns, self.stride)
-    }
-    pub(crate) fn matrix_mut<'a, T>(&self, flat: &'a mut [T]) -> Rect<&'a mut [T]> {
-        Rect::padded(&mut flat[self.range()], self.rows, self.columns, self.stride)
-    }
-}
-
 /// The blocks of a [`Network`](crate::Network).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
     layers: Vec<Layer>,
+    /// The same layers if all are LSTMs, else none.
+    lstms: Vec<LstmLayer>,
     readout: Block,
+}
+
+/// A layer: its cell, and the places of its weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Layer {
+    pub(crate) cell: Cell,
+    pub(crate) weights: Block,
+    pub(crate) recurrent: Option<Block>,
+    pub(crate) unit: Option<Block>,
 }
 
 /// An LSTM layer: its sizes, and the place of its weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Layer {
+pub(crate) struct LstmLayer {
     pub(crate) lstm: Lstm,
     pub(crate) block: Block,
 }
@@ -113,37 +83,51 @@ pub struct ReadoutBlocks<T> {
 
 impl Layout {
     /// For layers of which each takes what the one before gives.
-    pub(crate) fn new<T: Scalar>(lstms: &[Lstm], readout: &Readout) -> Result<Self, Error> {
-        check_nonempty("number of layers", lstms.len())?;
-        let mut layers: Vec<Layer> = Vec::with_capacity(lstms.len());
-        for &lstm in lstms {
-            let below = layers.last();
-            check_size(
-                "layer's input size",
-                below.map_or(lstm.input(), |below| below.lstm.hidden()),
-                lstm.input(),
-            )?;
-            let rows = checked_product("hidden size", &[4, lstm.hidden()])?;
-            let columns = lstm.input().checked_add(lstm.hidden()).and_then(|sum| sum.checked_add(1));
-            let columns = columns.ok_or(Error::TooLarge { what: "input size + hidden size" })?;
-            let offset = below.map_or(0, |below| below.block.range().end);
-            layers.push(Layer {
-                lstm,
-                block: Block::new::<T>("the LSTM's weight matrix", offset, rows, columns)?,
-            });
+    pub(crate) fn new<T: Scalar>(cells: &[Cell], readout: &Readout) -> Result<Self, Error> {
+        check_nonempty("number of layers", cells.len())?;
+        let (mut layers, mut lstms, mut end) = (Vec::with_capacity(cells.len()), Vec::new(), 0);
+        let mut below: Option<Cell> = None;
+        for &cell in cells {
+            let expected = below.map_or(cell.input(), |below| below.output());
+            check_size("layer's input size", expected, cell.input())?;
+            let blocks = cell.blocks();
+            let mut block = |what, [rows, columns]: [usize; 2]| {
+                let block = Block::new::<T>(what, end, rows, columns)?;
+                end = block.range().end;
+                Ok::<_, Error>(block)
+            };
+            let weights = block("a layer's weight matrix", blocks.weights)?;
+            let recurrent =
+                blocks.recurrent.map(|sizes| block("a layer's recurrent matrix", sizes)).transpose()?;
+            let unit = blocks.unit.map(|sizes| block("a layer's parameters per unit", sizes)).transpose()?;
+            layers.push(Layer { cell, weights, recurrent, unit });
+            if let Cell::Lstm(lstm) = cell {
+                lstms.push(LstmLayer { lstm, block: weights });
+            }
+            below = Some(cell);
         }
-        let top = layers[layers.len() - 1];
-        let (end, columns) = (top.block.range().end, top.lstm.hidden() + 1);
+        if !lstms.is_empty() && lstms.len() < layers.len() {
+            return Err(Error::MixedStack);
+        }
+        let columns = layers[layers.len() - 1].cell.output() + 1;
         let readout = Block::new::<T>("the readout's weight matrix", end, readout.output(), columns)?;
-        Ok(Self { layers, readout })
+        Ok(Self { layers, lstms, readout })
     }
     /// Every layer, from the input up.
     pub(crate) fn layers(&self) -> &[Layer] {
         &self.layers
     }
-    /// The layer that the readout reads.
-    pub(crate) fn top(&self) -> Layer {
-        self.layers[self.layers.len() - 1]
+    /// Every layer of a network of LSTM layers, from the input up; empty for other networks.
+    pub(crate) fn lstms(&self) -> &[LstmLayer] {
+        &self.lstms
+    }
+    /// Inputs.
+    pub(crate) fn input(&self) -> usize {
+        self.layers[0].cell.input()
+    }
+    /// What the readout takes: outputs of the top layer.
+    pub(crate) fn features(&self) -> usize {
+        self.readout.columns - 1
     }
     /// Elements of a flat slice, padding included.
     #[must_use]
@@ -154,17 +138,47 @@ impl Layout {
     /// Weights without padding.
     #[must_use]
     pub fn parameter_count(&self) -> usize {
-        let blocks = self.layers.iter().map(|layer| layer.block).chain([self.readout]);
+        let blocks = self.layers.iter().flat_map(Layer::blocks).chain([self.readout]);
         blocks.map(|block| block.rows * block.columns).sum()
     }
-    /// An LSTM layer's block; layer 0 is the one that takes the inputs.
+    /// The named parts of a layer's weights, padding left aside; layer 0 is the one that takes the inputs.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such layer.
+    pub fn parts(&self, layer: usize) -> Result<Vec<Part>, Error> {
+        let largest = self.layers.len() - 1;
+        let found = self.layers.get(layer);
+        let layer = found.ok_or(Error::OutOfRange { what: "layer", index: 0, largest, found: layer })?;
+        let part = |part: PartOf| {
+            let block = match part.of {
+                Which::Weights => Some(layer.weights),
+                Which::Recurrent => layer.recurrent,
+                Which::Unit => layer.unit,
+            };
+            block.map(|block| Part { name: part.name, block, rows: part.rows, columns: part.columns })
+        };
+        Ok(layer.cell.blocks().parts.into_iter().filter_map(part).collect())
+    }
+    /// The named parts of the readout's weights: `readout.weight` and `readout.bias`.
+    #[must_use]
+    pub fn readout_parts(&self) -> [Part; 2] {
+        let (block, rows, bias) = (self.readout, 0..self.readout.rows, self.features());
+        [("readout.weight", 0..bias), ("readout.bias", bias..bias + 1)].map(|(name, columns)| Part {
+            name,
+            block,
+            rows: rows.clone(),
+            columns,
+        })
+    }
+    /// The block of an LSTM layer; layer 0 is the one that takes the inputs.
     ///
     /// # Panics
     ///
     /// If there is no such layer, as indexing does.
     #[must_use]
     pub fn lstm(&self, layer: usize) -> Block {
-        self.layers[layer].block
+        self.lstms[layer].block
     }
     /// The readout's block.
     #[must_use]
@@ -178,43 +192,37 @@ impl Layout {
     /// If there is no such layer, as indexing does.
     #[must_use]
     pub fn gate_rows(&self, layer: usize, gate: Gate) -> Range<usize> {
-        let hidden = self.layers[layer].lstm.hidden();
+        let hidden = self.lstms[layer].lstm.hidden();
         gate as usize * hidden..(gate as usize + 1) * hidden
     }
 
-    /// A layer's part of a flat slice (parameters, gradient, optimiser state) as three matrices.
+    /// An LSTM layer's part of a flat slice (parameters, gradient, optimiser state) as three matrices.
     ///
     /// # Errors
     ///
-    /// If there is no such layer or `flat` does not have [`Layout::len`] elements.
+    /// If there is no such LSTM layer or `flat` does not have [`Layout::len`] elements.
     pub fn unpack_lstm<T: Scalar>(&self, layer: usize, flat: &[T]) -> Result<LstmBlocks<T>, Error> {
-        let layer = self.checked_layer(layer)?;
+        let [weight_ih, weight_hh, bias] = self.lstm_parts(layer)?;
         check_size("flat slice", self.len(), flat.len())?;
-        let [weight_ih, weight_hh, bias] = layer.columns().map(|columns| gather(flat, layer.block, columns));
-        Ok(LstmBlocks { weight_ih, weight_hh, bias })
+        Ok(LstmBlocks {
+            weight_ih: weight_ih.read(flat),
+            weight_hh: weight_hh.read(flat),
+            bias: bias.read(flat),
+        })
     }
-    /// Writes three matrices into a layer's part of a flat slice.
+    /// Writes three matrices into an LSTM layer's part of a flat slice.
     ///
     /// # Errors
     ///
-    /// If there is no such layer or a size is wrong; nothing is written then.
+    /// If there is no such LSTM layer or a size is wrong; nothing is written then.
     pub fn pack_lstm<T: Scalar>(
         &self,
         layer: usize,
         flat: &mut [T],
         blocks: &LstmBlocks<T>,
     ) -> Result<(), Error> {
-        let layer = self.checked_layer(layer)?;
-        check_size("flat slice", self.len(), flat.len())?;
-        let sources = [&blocks.weight_ih, &blocks.weight_hh, &blocks.bias];
-        let names = ["input weights", "recurrent weights", "bias"];
-        for ((columns, source), what) in layer.columns().into_iter().zip(sources).zip(names) {
-            check_size(what, layer.block.rows * columns.len(), source.len())?;
-        }
-        for (columns, source) in layer.columns().into_iter().zip(sources) {
-            scatter(flat, layer.block, columns, source);
-        }
-        Ok(())
+        let parts = self.lstm_parts(layer)?;
+        write_parts(self.len(), flat, &parts, [&blocks.weight_ih, &blocks.weight_hh, &blocks.bias])
     }
     /// The readout's part of a flat slice as two matrices.
     ///
@@ -223,8 +231,8 @@ impl Layout {
     /// If `flat` does not have [`Layout::len`] elements.
     pub fn unpack_readout<T: Scalar>(&self, flat: &[T]) -> Result<ReadoutBlocks<T>, Error> {
         check_size("flat slice", self.len(), flat.len())?;
-        let [weight, bias] = self.readout_columns().map(|columns| gather(flat, self.readout, columns));
-        Ok(ReadoutBlocks { weight, bias })
+        let [weight, bias] = self.readout_parts();
+        Ok(ReadoutBlocks { weight: weight.read(flat), bias: bias.read(flat) })
     }
     /// Writes two matrices into the readout's part of a flat slice.
     ///
@@ -232,31 +240,38 @@ impl Layout {
     ///
     /// If a size is wrong; nothing is written then.
     pub fn pack_readout<T: Scalar>(&self, flat: &mut [T], blocks: &ReadoutBlocks<T>) -> Result<(), Error> {
-        check_size("flat slice", self.len(), flat.len())?;
-        let sources = [&blocks.weight, &blocks.bias];
-        for ((columns, source), what) in
-            self.readout_columns().into_iter().zip(sources).zip(["readout weights", "readout bias"])
-        {
-            check_size(what, self.readout.rows * columns.len(), source.len())?;
-        }
-        for (columns, source) in self.readout_columns().into_iter().zip(sources) {
-            scatter(flat, self.readout, columns, source);
-        }
-        Ok(())
+        write_parts(self.len(), flat, &self.readout_parts(), [&blocks.weight, &blocks.bias])
     }
 
-    fn checked_layer(&self, index: usize) -> Result<Layer, Error> {
+    fn lstm_parts(&self, index: usize) -> Result<[Part; 3], Error> {
         let largest = self.layers.len() - 1;
-        let layer = self.layers.get(index).copied();
-        layer.ok_or(Error::OutOfRange { what: "layer", index: 0, largest, found: index })
-    }
-    fn readout_columns(&self) -> [Range<usize>; 2] {
-        let bias = self.readout.columns - 1;
-        [0..bias, bias..bias + 1]
+        let parts = self.lstms.get(index).and_then(|_| self.parts(index).ok()?.try_into().ok());
+        parts.ok_or(Error::OutOfRange { what: "LSTM layer", index: 0, largest, found: index })
     }
 }
 
+/// Writes every source into its part; nothing if a size is wrong.
+fn write_parts<T: Scalar, const N: usize>(
+    length: usize,
+    flat: &mut [T],
+    parts: &[Part; N],
+    sources: [&Vec<T>; N],
+) -> Result<(), Error> {
+    check_size("flat slice", length, flat.len())?;
+    for (part, source) in parts.iter().zip(sources) {
+        check_size(part.name, part.rows() * part.columns(), source.len())?;
+    }
+    parts.iter().zip(sources).try_for_each(|(part, source)| part.write(flat, source))
+}
+
 impl Layer {
+    /// Every block of the layer.
+    pub(crate) fn blocks(&self) -> impl Iterator<Item = Block> {
+        [Some(self.weights), self.recurrent, self.unit].into_iter().flatten()
+    }
+}
+
+impl LstmLayer {
     /// W_x: `[4 * hidden, input]`.
     pub(crate) fn input_weights<'a, T: Scalar>(&self, parameters: &'a [T]) -> Rect<&'a [T]> {
         Rect { columns: self.lstm.input(), ..self.block.matrix(parameters) }
@@ -265,21 +280,5 @@ impl Layer {
     pub(crate) fn traced(&self) -> Range<usize> {
         let start = self.block.offset;
         start..start + Gate::Output as usize * self.lstm.hidden() * self.block.stride
-    }
-    /// Input weights, recurrent weights, bias.
-    fn columns(&self) -> [Range<usize>; 3] {
-        let (input, bias) = (self.lstm.input(), self.block.columns - 1);
-        [0..input, input..bias, bias..bias + 1]
-    }
-}
-
-fn gather<T: Copy>(flat: &[T], block: Block, columns: Range<usize>) -> Vec<T> {
-    flat[block.range()].chunks_exact(block.stride).flat_map(|row| &row[columns.clone()]).copied().collect()
-}
-
-fn scatter<T: Copy>(flat: &mut [T], block: Block, columns: Range<usize>, source: &[T]) {
-    let rows = flat[block.range()].chunks_exact_mut(block.stride);
-    for (row, source) in rows.zip(source.chunks_exact(columns.len().max(1))) {
-        row[columns.clone()].copy_from_slice(source);
     }
 }

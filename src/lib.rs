@@ -25,13 +25,13 @@
 
 mod affine;
 mod buffer;
+mod cells;
 mod error;
 mod extensions;
 mod feedback;
 mod init;
 mod layout;
 mod learner;
-mod lstm;
 mod network;
 mod online;
 mod optimizer;
@@ -40,15 +40,15 @@ mod sequences;
 
 pub use affine::Scalar;
 pub use buffer::Buffer;
+pub use cells::{Cell, Lstm, LstmState};
 pub use error::Error;
 pub use extensions::{Echo, TraceScaling};
 pub use feedback::{AdaptiveFeedback, Feedback};
 pub use init::Init;
-pub use layout::{Block, Gate, Layout, LstmBlocks, ReadoutBlocks};
+pub use layout::{Block, Gate, Layout, LstmBlocks, Part, ReadoutBlocks};
 pub use learner::{
     Bptt, Eprop, EpropOptions, EpropStream, Evaluator, Learner, ReadoutOnly, Schedule, Stream, TruncatedBptt,
 };
-pub use lstm::{Lstm, LstmState};
 pub use network::Network;
 pub use optimizer::{Adam, FusedOptimizer, Optimizer, RmsProp, Sgd, clip_global_norm};
 pub use readout::{Loss, Readout, Score, Target};

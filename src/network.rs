@@ -1,13 +1,13 @@
-//! A network: LSTM layers with a readout, and the one flat slice of parameters that all of them read.
+//! A network: layers of cells with a readout, and the one flat slice of parameters that all of them read.
 
 use crate::affine::Scalar;
 use crate::buffer::Buffer;
+use crate::cells::Cell;
 use crate::error::{Error, check_size};
 use crate::layout::{Layout, LstmBlocks, ReadoutBlocks};
-use crate::lstm::Lstm;
 use crate::readout::Readout;
 
-/// An LSTM, or several of them stacked, with a readout on the hidden state of the top one.
+/// A layer, or several of them stacked, with a readout on what the top one gives.
 ///
 /// Parameters are one flat slice in the order of [`Layout`]; a gradient and an optimiser's state have the same shape.
 ///
@@ -19,7 +19,7 @@ use crate::readout::Readout;
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Network<T: Scalar> {
-    lstms: Vec<Lstm>,
+    cells: Vec<Cell>,
     shape: Shape,
     parameters: Buffer<T>,
 }
@@ -30,34 +30,37 @@ impl<T: Scalar> Network<T> {
     /// # Errors
     ///
     /// If the sizes are too large for memory.
-    pub fn zeros(lstm: Lstm, readout: Readout) -> Result<Self, Error> {
-        Self::stacked(&[lstm], readout)
+    pub fn zeros(cell: impl Into<Cell>, readout: Readout) -> Result<Self, Error> {
+        Self::stacked(&[cell.into()], readout)
     }
-    /// The same with several layers, from the input up: each takes the hidden state of the one below at the same step.
+    /// The same with several layers, from the input up: each takes what the one below gives at the same step. LSTM
+    /// layers stack among themselves, all others with each other.
     ///
-    /// Gradient: exact with BPTT; approximate with e-prop, which passes the error down at the step alone.
+    /// Gradient: exact with BPTT; approximate with the learners that go forward in time, which pass the error down at the
+    /// step alone.
     ///
     /// ```
-    /// use eligibility::{Loss, Lstm, Network, Readout};
+    /// use eligibility::{Cell, Loss, Lstm, Network, Readout};
     /// let layers = [Lstm::new(2, 8)?, Lstm::new(8, 5)?];
     /// let network = Network::<f32>::stacked(&layers, Readout::new(3, Loss::CrossEntropy)?)?;
-    /// assert_eq!(network.layers(), layers);
+    /// assert_eq!(network.layers(), layers.map(Cell::from));
     /// # Ok::<(), eligibility::Error>(())
     /// ```
     ///
     /// # Errors
     ///
-    /// If there is no layer, a layer's input size is not the hidden size of the one below, or the sizes are too large
-    /// for memory.
-    pub fn stacked(layers: &[Lstm], readout: Readout) -> Result<Self, Error> {
-        let layout = Layout::new::<T>(layers, &readout)?;
+    /// If there is no layer, a layer's input size is not the output size of the one below, LSTM layers are mixed with
+    /// others, or the sizes are too large for memory.
+    pub fn stacked<C: Copy + Into<Cell>>(layers: &[C], readout: Readout) -> Result<Self, Error> {
+        let cells: Vec<Cell> = layers.iter().map(|&cell| cell.into()).collect();
+        let layout = Layout::new::<T>(&cells, &readout)?;
         let parameters = Buffer::zeros(layout.len());
-        Ok(Self { lstms: layers.to_vec(), shape: Shape { readout, layout }, parameters })
+        Ok(Self { cells, shape: Shape { readout, layout }, parameters })
     }
-    /// The LSTM layers, from the input up.
+    /// The layers, from the input up.
     #[must_use]
-    pub fn layers(&self) -> &[Lstm] {
-        &self.lstms
+    pub fn layers(&self) -> &[Cell] {
+        &self.cells
     }
     /// The output layer.
     #[must_use]
@@ -83,11 +86,11 @@ impl<T: Scalar> Network<T> {
     pub fn zero_gradient(&self) -> Buffer<T> {
         Buffer::zeros(self.shape.layout.len())
     }
-    /// Sets a layer's weights, for instance to `PyTorch`'s.
+    /// Sets an LSTM layer's weights, for instance to `PyTorch`'s. For other cells: [`Layout::parts`].
     ///
     /// # Errors
     ///
-    /// If there is no such layer or a size is wrong; nothing is changed then.
+    /// If there is no such LSTM layer or a size is wrong; nothing is changed then.
     pub fn set_lstm(&mut self, layer: usize, blocks: &LstmBlocks<T>) -> Result<(), Error> {
         self.shape.layout.pack_lstm(layer, &mut self.parameters, blocks)
     }
@@ -104,10 +107,10 @@ impl<T: Scalar> Network<T> {
         let (expected, found) = (shape.layout.layers(), self.shape.layout.layers());
         check_size("network's number of layers", expected.len(), found.len())?;
         for (expected, found) in expected.iter().zip(found) {
-            check_size("network's input size", expected.lstm.input(), found.lstm.input())?;
-            check_size("network's hidden size", expected.lstm.hidden(), found.lstm.hidden())?;
-            if expected.lstm.output_nonlinearity() != found.lstm.output_nonlinearity() {
-                return Err(Error::Form { what: "output nonlinearity" });
+            check_size("network's input size", expected.cell.input(), found.cell.input())?;
+            check_size("network's layer size", expected.cell.output(), found.cell.output())?;
+            if expected.cell != found.cell {
+                return Err(Error::Form { what: "cell (its kind, nonlinearity or parameters)" });
             }
         }
         check_size("network's output size", shape.readout.output(), self.readout().output())?;
@@ -127,4 +130,15 @@ impl<T: Scalar> Network<T> {
 pub(crate) struct Shape {
     pub(crate) readout: Readout,
     pub(crate) layout: Layout,
+}
+
+impl Shape {
+    /// `Ok` if all layers are LSTMs, which is all that `learner` trains.
+    pub(crate) fn check_lstms(&self, learner: &'static str) -> Result<(), Error> {
+        if self.layout.lstms().is_empty() {
+            let found = self.layout.layers()[0].cell.name();
+            return Err(Error::Cell { learner, expected: "LSTM layers", found });
+        }
+        Ok(())
+    }
 }

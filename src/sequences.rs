@@ -1,8 +1,8 @@
 //! A batch of sequences as a learner takes it: inputs, targets, resets, lengths.
 
 use crate::affine::Scalar;
+use crate::cells::LstmState;
 use crate::error::{Error, check_nonempty, check_size, checked_product};
-use crate::lstm::LstmState;
 use crate::network::Shape;
 use crate::readout::{Loss, Target};
 
@@ -148,14 +148,10 @@ impl<'a, T: Scalar> Sequences<'a, T> {
     pub(crate) fn check(&self, shape: &Shape, batch: usize) -> Result<(), Error> {
         check_size("batch", batch, self.batch)?;
         let cells = self.steps * self.batch;
-        check_size(
-            "inputs",
-            checked_product("inputs", &[cells, shape.layout.layers()[0].lstm.input()])?,
-            self.inputs.len(),
-        )?;
+        check_size("inputs", checked_product("inputs", &[cells, shape.layout.input()])?, self.inputs.len())?;
         if let Some(initial) = self.initial {
-            check_size("initial states (one for each layer)", shape.layout.layers().len(), initial.len())?;
-            for (layer, initial) in shape.layout.layers().iter().zip(initial) {
+            check_size("initial states (one for each layer)", shape.layout.lstms().len(), initial.len())?;
+            for (layer, initial) in shape.layout.lstms().iter().zip(initial) {
                 let expected = self.batch * layer.lstm.hidden();
                 check_size("initial cell state", expected, initial.cell.len())?;
                 check_size("initial hidden state", expected, initial.hidden.len())?;

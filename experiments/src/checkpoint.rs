@@ -84,7 +84,7 @@ pub(crate) fn save<T: Element>(
         ("optimizer-updates".to_owned(), trainer.optimizer.updates().to_string()),
         ("log-bytes".to_owned(), log_bytes.to_string()),
         ("input".to_owned(), layers[0].input().to_string()),
-        ("hidden".to_owned(), layers[0].hidden().to_string()),
+        ("hidden".to_owned(), layers[0].output().to_string()),
         ("layers".to_owned(), layers.len().to_string()),
         ("output".to_owned(), trainer.network.readout().output().to_string()),
     ]);

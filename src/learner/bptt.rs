@@ -56,6 +56,7 @@ impl<T: Scalar> Bptt<T> {
         check_nonempty("batch", batch)?;
         check_nonempty("number of steps", max_steps)?;
         let (shape, level) = (network.shape(), Level::from_env()?);
+        shape.check_lstms("BPTT")?;
         let window =
             |rows| Window::zeros(shape.clone(), rows, batch, max_steps, false, Extensions::default());
         let shards = Shards::new(batch, ROWS_WITHOUT_TRACES, shape.layout.len(), window)?;

@@ -25,14 +25,14 @@ use crate::affine::Scalar;
 use crate::buffer::Buffer;
 use crate::error::{Error, checked_product};
 use crate::extensions::Extensions;
-use crate::layout::Layer;
+use crate::layout::LstmLayer;
 use crate::learner::forward::Factors;
 use crate::learner::traces::TRACED;
 
 /// Traces of some batch rows.
 #[derive(Clone, Debug)]
 pub(crate) struct Carried<T: Scalar> {
-    layer: Layer,
+    layer: LstmLayer,
     rows: usize,
     /// `[rows, 3, hidden, stride]`: eps.
     trace: Buffer<T>,
@@ -65,7 +65,7 @@ pub(crate) struct Episode {
 impl<T: Scalar> Carried<T> {
     /// For windows of at most `steps` steps.
     pub(crate) fn zeros(
-        layer: Layer,
+        layer: LstmLayer,
         rows: usize,
         steps: usize,
         extensions: Extensions,

@@ -138,6 +138,7 @@ impl<T: Scalar> Eprop<T> {
         let EpropOptions { feedback, schedule, echo, scaling, level } = options;
         let extensions = Extensions::new(echo, scaling)?;
         let shape = network.shape();
+        shape.check_lstms("e-prop")?;
         feedback.check(&shape)?;
         let level = level.map_or_else(Level::from_env, Ok)?;
         let gradient = shape.layout.len();

@@ -15,16 +15,16 @@ use eligibility_kernels::{Level, Strided};
 
 use crate::affine::{Beta, Rect, Scalar, reserve_workspace, times_transposed};
 use crate::buffer::Buffer;
+use crate::cells::LstmState;
 use crate::error::{Error, checked_product};
-use crate::layout::{Layer, Layout};
+use crate::layout::{Layout, LstmLayer};
 use crate::learner::packed::{Packed, Weights};
-use crate::lstm::LstmState;
 use crate::sequences::{Rows, Sequences};
 
 /// State and scratch of some batch rows.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Forward<T: Scalar> {
-    layer: Layer,
+    layer: LstmLayer,
     pub(crate) state: LstmState<T>,
     /// `[ahead, rows, 4, hidden]`: of so many steps a single row's inputs are projected ahead.
     preactivation: Buffer<T>,
@@ -74,7 +74,7 @@ pub(crate) struct StepFactors<'a, T> {
 }
 
 impl<T: Scalar> Factors<T> {
-    pub(crate) fn zeros(layer: &Layer, rows: usize, steps: usize) -> Result<Self, Error> {
+    pub(crate) fn zeros(layer: &LstmLayer, rows: usize, steps: usize) -> Result<Self, Error> {
         let hidden = layer.lstm.hidden();
         let zeros =
             |per_row| checked_product("the learner's memory", &[steps, rows, per_row]).map(Buffer::zeros);
@@ -121,7 +121,7 @@ fn row_of<T>(buffer: &mut [T], row: usize, rows: usize) -> &mut [T] {
 
 impl<T: Scalar> Forward<T> {
     /// For `rows` rows and sequences of which up to `steps` steps are known ahead.
-    pub(crate) fn zeros(layer: Layer, rows: usize, steps: usize) -> Result<Self, Error> {
+    pub(crate) fn zeros(layer: LstmLayer, rows: usize, steps: usize) -> Result<Self, Error> {
         let ahead = if rows == 1 { steps.min(AHEAD) } else { 1 };
         let preactivation =
             checked_product("the learner's memory", &[ahead, rows, GATES, layer.lstm.hidden()])?;
@@ -147,7 +147,7 @@ impl<T: Scalar> Forward<T> {
             let ahead = if index == 0 { usize::MAX } else { 1 };
             Ok((Self::zeros(layer, rows, ahead)?, Factors::zeros(&layer, rows, 1)?))
         };
-        layout.layers().iter().enumerate().map(layer).collect()
+        layout.lstms().iter().enumerate().map(layer).collect()
     }
 
     /// Step `step` of all layers; returns the top one's hidden state.

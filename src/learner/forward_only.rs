@@ -38,6 +38,7 @@ impl<T: Scalar> ForwardOnly<T> {
     pub(crate) fn zeros(network: &Network<T>, batch: usize, gradient: usize) -> Result<Self, Error> {
         check_nonempty("batch", batch)?;
         let (shape, level) = (network.shape(), Level::from_env()?);
+        shape.check_lstms("this learner")?;
         let scoring = |rows| {
             Ok(Scoring {
                 layers: Forward::of_layers(&shape.layout, rows)?,

@@ -14,7 +14,7 @@ use eligibility_kernels::{Level, Strided};
 
 use crate::affine::{Beta, Rect, Scalar, times};
 use crate::buffer::Buffer;
-use crate::layout::{Layer, Layout};
+use crate::layout::{Layout, LstmLayer};
 
 /// The weights of a step's affine map.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +42,7 @@ pub(crate) struct Packed<T: Scalar> {
 
 impl<T: Scalar> Packed<T> {
     /// For batches that are processed `rows` rows at a time.
-    pub(crate) fn zeros(layer: &Layer, rows: usize, level: Level) -> Self {
+    pub(crate) fn zeros(layer: &LstmLayer, rows: usize, level: Level) -> Self {
         let outputs = layer.block.rows();
         let (input, hidden) = (layer.lstm.input(), layer.lstm.hidden());
         let (columns, ahead) = if rows == 1 { (hidden, input) } else { (input + hidden, 0) };
@@ -57,7 +57,7 @@ impl<T: Scalar> Packed<T> {
 
     /// The same for every layer.
     pub(crate) fn of_layers(layout: &Layout, rows: usize, level: Level) -> Vec<Self> {
-        layout.layers().iter().map(|layer| Self::zeros(layer, rows, level)).collect()
+        layout.lstms().iter().map(|layer| Self::zeros(layer, rows, level)).collect()
     }
 
     /// Copies the weights of every layer anew.
@@ -66,14 +66,14 @@ impl<T: Scalar> Packed<T> {
         layout: &Layout,
         parameters: &[T],
     ) -> &'a [Self] {
-        for (packed, layer) in packed.iter_mut().zip(layout.layers()) {
+        for (packed, layer) in packed.iter_mut().zip(layout.lstms()) {
             packed.refresh(layer, parameters);
         }
         packed
     }
 
     /// Copies the weights anew.
-    fn refresh(&mut self, layer: &Layer, parameters: &[T]) {
+    fn refresh(&mut self, layer: &LstmLayer, parameters: &[T]) {
         let block = layer.block;
         let weights = block.matrix(parameters);
         let part = |first: usize, columns: usize| Rect { data: &weights.data[first..], columns, ..weights };
@@ -125,7 +125,7 @@ pub(crate) struct PackedBack<T: Scalar> {
 
 impl<T: Scalar> PackedBack<T> {
     /// For batches that are processed `rows` rows at a time.
-    pub(crate) fn zeros(layer: &Layer, rows: usize, level: Level) -> Self {
+    pub(crate) fn zeros(layer: &LstmLayer, rows: usize, level: Level) -> Self {
         let (outputs, hidden) = (layer.block.rows(), layer.lstm.hidden());
         let panels = Buffer::zeros(outputs * hidden);
         Self { panel: panel_rows::<T>(level, rows), panels, zeros: Buffer::zeros(hidden) }
@@ -133,7 +133,7 @@ impl<T: Scalar> PackedBack<T> {
 
     /// The same for every layer.
     pub(crate) fn of_layers(layout: &Layout, rows: usize, level: Level) -> Vec<Self> {
-        layout.layers().iter().map(|layer| Self::zeros(layer, rows, level)).collect()
+        layout.lstms().iter().map(|layer| Self::zeros(layer, rows, level)).collect()
     }
 
     /// Copies the weights of every layer anew.
@@ -142,14 +142,14 @@ impl<T: Scalar> PackedBack<T> {
         layout: &Layout,
         parameters: &[T],
     ) -> &'a [Self] {
-        for (packed, layer) in packed.iter_mut().zip(layout.layers()) {
+        for (packed, layer) in packed.iter_mut().zip(layout.lstms()) {
             packed.refresh(layer, parameters);
         }
         packed
     }
 
     /// Copies the weights anew.
-    fn refresh(&mut self, layer: &Layer, parameters: &[T]) {
+    fn refresh(&mut self, layer: &LstmLayer, parameters: &[T]) {
         let (block, hidden) = (layer.block, layer.lstm.hidden());
         let weights = block.matrix(parameters);
         for (index, target) in self.panels.chunks_mut(self.panel * weights.rows).enumerate() {

@@ -24,7 +24,7 @@ use eligibility_kernels::lstm_gates::{GATES, LstmGatesBackward};
 use crate::affine::{Beta, Rect, Scalar, add_transposed_times, times};
 use crate::buffer::Buffer;
 use crate::error::{Error, checked_product};
-use crate::layout::Layer;
+use crate::layout::LstmLayer;
 use crate::learner::forward::{Factors, Forward, StepInput};
 use crate::learner::packed::{PackedBack, Weights};
 use crate::learner::targeted::Targeted;
@@ -50,7 +50,7 @@ pub(crate) struct Rolling<T: Scalar> {
 /// A layer's part of the ring.
 #[derive(Clone, Debug)]
 struct LayerRing<T: Scalar> {
-    layer: Layer,
+    layer: LstmLayer,
     forward: Forward<T>,
     /// Of the last L steps.
     factors: Factors<T>,
@@ -67,7 +67,7 @@ struct LayerRing<T: Scalar> {
 impl<T: Scalar> Rolling<T> {
     /// Of `slots` steps for `rows` rows of a batch of `batch`.
     pub(crate) fn zeros(shape: &Shape, rows: usize, batch: usize, slots: usize) -> Result<Self, Error> {
-        let layers = shape.layout.layers().iter().enumerate();
+        let layers = shape.layout.lstms().iter().enumerate();
         let layers = layers.map(|(index, &layer)| LayerRing::zeros(layer, index > 0, rows, slots));
         Ok(Self {
             rows,
@@ -164,7 +164,7 @@ impl<T: Scalar> Rolling<T> {
 }
 
 impl<T: Scalar> LayerRing<T> {
-    fn zeros(layer: Layer, above: bool, rows: usize, slots: usize) -> Result<Self, Error> {
+    fn zeros(layer: LstmLayer, above: bool, rows: usize, slots: usize) -> Result<Self, Error> {
         let units = rows * layer.lstm.hidden();
         let sum = checked_product("the learner's memory", &[slots, GATES, units])?;
         Ok(Self {

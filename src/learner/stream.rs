@@ -3,12 +3,12 @@
 use eligibility_kernels::Level;
 
 use crate::affine::Scalar;
+use crate::cells::LstmState;
 use crate::error::{Error, check_nonempty, check_size};
 use crate::extensions::Extensions;
 use crate::feedback::Feedback;
 use crate::learner::traces::TraceRows;
 use crate::learner::{EpropOptions, Stream};
-use crate::lstm::LstmState;
 use crate::network::{Network, Shape};
 use crate::online::OnlineGradients;
 use crate::readout::{Loss, Score, Target};
@@ -60,6 +60,7 @@ impl<T: Scalar> EpropStream<T> {
     pub fn new(network: &Network<T>, rows: usize, options: EpropOptions<T>) -> Result<Self, Error> {
         check_nonempty("number of streams", rows)?;
         let shape = network.shape();
+        shape.check_lstms("e-prop")?;
         options.feedback.check(&shape)?;
         let extensions = Extensions::new(options.echo, options.scaling)?;
         let level = options.level.map_or_else(Level::from_env, Ok)?;
@@ -77,7 +78,7 @@ impl<T: Scalar> EpropStream<T> {
     pub fn step(&mut self, network: &Network<T>, input: &[T], is_first: &[bool]) -> Result<&[T], Error> {
         network.check_same_shape(&self.shape)?;
         let rows = self.traces.rows();
-        check_size("input", rows * self.shape.layout.layers()[0].lstm.input(), input.len())?;
+        check_size("input", rows * self.shape.layout.lstms()[0].lstm.input(), input.len())?;
         check_size("is_first", rows, is_first.len())?;
         self.traces.settle(self.level);
         self.traces.step(self.level, network.parameters(), input, Some(is_first));
@@ -120,7 +121,7 @@ impl<T: Scalar> EpropStream<T> {
         if self.traces.echoes() {
             return Err(Error::NotFused { what: "a trace echo" });
         }
-        if self.shape.layout.layers().len() > 1 {
+        if self.shape.layout.lstms().len() > 1 {
             return Err(Error::NotFused { what: "a second layer" });
         }
         self.check_learn(network)?;

@@ -29,7 +29,7 @@ pub(crate) struct Targeted<T: Scalar> {
 impl<T: Scalar> Targeted<T> {
     /// Of `count` rows of a batch of `batch`.
     pub(crate) fn zeros(shape: &Shape, count: usize, batch: usize) -> Result<Self, Error> {
-        let units = shape.layout.top().lstm.hidden();
+        let units = shape.layout.features();
         let hidden = Buffer::zeros(count * units);
         let output = Outputs::zeros(shape, 1, count, batch)?;
         Ok(Self { units, rows: Vec::with_capacity(count), hidden, output })

@@ -55,7 +55,7 @@ impl<T: Scalar> TraceRows<T> {
         extensions: Extensions,
     ) -> Result<Self, Error> {
         let layer = |(index, &layer)| LayerTraces::zeros(layer, index > 0, count, ahead, extensions);
-        let layers = shape.layout.layers().iter().enumerate().map(layer).collect::<Result<_, _>>()?;
+        let layers = shape.layout.lstms().iter().enumerate().map(layer).collect::<Result<_, _>>()?;
         Ok(Self {
             extensions,
             layers,
@@ -211,7 +211,7 @@ impl<T: Scalar> TraceRows<T> {
         let Self { shape, layers, output, readout_input, .. } = self;
         let layer = &mut layers[0];
         layer.prepare_signals(&output.weights);
-        let hidden = shape.layout.top().lstm.hidden();
+        let hidden = shape.layout.features();
         readout_input[..hidden].copy_from_slice(&layer.forward.state.hidden);
         readout_input[hidden] = T::ONE;
         let [traced, output_gate] = layer.online_gradients();

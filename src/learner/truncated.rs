@@ -67,6 +67,7 @@ impl<T: Scalar> TruncatedBptt<T> {
         check_nonempty("batch", batch)?;
         check_nonempty("number of steps back", steps)?;
         let (shape, level) = (network.shape(), Level::from_env()?);
+        shape.check_lstms("truncated BPTT")?;
         let rolling = |rows| Rolling::zeros(&shape, rows, batch, steps);
         let shards = Shards::new(batch, ROWS_WITHOUT_TRACES, shape.layout.len(), rolling)?;
         let rows = shards.rows();

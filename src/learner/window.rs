@@ -105,7 +105,7 @@ impl<T: Scalar> Window<T> {
             rows,
             steps,
             chunk,
-            layers: shape.layout.layers().iter().enumerate().map(layer).collect::<Result<_, _>>()?,
+            layers: shape.layout.lstms().iter().enumerate().map(layer).collect::<Result<_, _>>()?,
             output: Outputs::zeros(&shape, chunk, rows, batch)?,
             extensions,
             errors: Buffer::zeros(errors),
@@ -139,7 +139,7 @@ impl<T: Scalar> Window<T> {
     fn scale_traces(&self, gradient: &mut [T]) {
         let factor = self.extensions.scaling.output;
         if factor != 1.0 {
-            for layer in self.shape.layout.layers() {
+            for layer in self.shape.layout.lstms() {
                 let traced = &mut gradient[layer.traced()];
                 for g in traced {
                     *g *= T::from_f64(factor);

@@ -108,17 +108,17 @@ fn whatever_a_learner_is_given() {
         let every = Sequences::new(4, 2, x, Targets::EveryClass(&[0, 9, 0, 8, 0, 0, 0, 0])).unwrap();
         let masked = every.with_target_mask(&[true, false, true, true, true, true, true, true]).unwrap();
         reject(masked, &["target class", "at most 2", "element 3 is 8"]);
-        let initial = LstmState::zeros(&network.layers()[0], 3).unwrap();
+        let initial = LstmState::zeros(network.layers()[0].as_lstm().unwrap(), 3).unwrap();
         reject(fitting().starting_from(std::slice::from_ref(&initial)), &["initial cell state", "10", "15"]);
         if index >= with_a_tape {
             reject(fitting(), &["steps", "4 needed", "3"]);
         }
         rejects(learner.gradient(network, &fitting(), &mut gradient[1..]), &["gradient"]);
         let other = Network::zeros(Lstm::new(2, 6).unwrap(), *network.readout()).unwrap();
-        rejects(learner.gradient(&other, &fitting(), &mut gradient), &["hidden size", "5", "6"]);
-        let identity = network.layers()[0].with_output(OutputNonlinearity::Identity);
+        rejects(learner.gradient(&other, &fitting(), &mut gradient), &["layer size", "5", "6"]);
+        let identity = network.layers()[0].as_lstm().unwrap().with_output(OutputNonlinearity::Identity);
         let other = Network::zeros(identity, *network.readout()).unwrap();
-        rejects(learner.gradient(&other, &fitting(), &mut gradient), &["output nonlinearity"]);
+        rejects(learner.gradient(&other, &fitting(), &mut gradient), &["nonlinearity"]);
         let other =
             Network::zeros(network.layers()[0], Readout::new(3, Loss::SquaredError).unwrap()).unwrap();
         rejects(learner.gradient(&other, &fitting(), &mut gradient), &["loss"]);
@@ -137,7 +137,7 @@ fn whatever_a_stream_is_given() {
     rejects(stream.step(network, &[0.0; 3], &[false]), &["input", "2", "3"]);
     rejects(stream.step(network, &[0.0; 2], &[]), &["is_first", "1", "0"]);
     rejects(
-        stream.start_from(&[LstmState::zeros(&network.layers()[0], 2).unwrap()]),
+        stream.start_from(&[LstmState::zeros(network.layers()[0].as_lstm().unwrap(), 2).unwrap()]),
         &["cell state", "5", "10"],
     );
     assert_eq!(stream, fresh);
@@ -183,10 +183,10 @@ fn weights_of_the_wrong_size() {
     let before = network.clone();
     let mut lstm = network.layout().unpack_lstm(0, network.parameters()).unwrap();
     lstm.weight_hh.push(0.0);
-    rejects(network.set_lstm(0, &lstm), &["recurrent weights", "100", "101"]);
+    rejects(network.set_lstm(0, &lstm), &["weight_hh", "100", "101"]);
     let mut readout = network.layout().unpack_readout(network.parameters()).unwrap();
     readout.bias.clear();
-    rejects(network.set_readout(&readout), &["readout bias", "3", "0"]);
+    rejects(network.set_readout(&readout), &["readout.bias", "3", "0"]);
     rejects(network.layout().unpack_lstm(0, &network.parameters()[1..]), &["flat slice"]);
     assert_eq!(network, before);
 }

@@ -81,7 +81,7 @@ impl Case {
     }
 
     fn check_readout(&self, gradient: &[f64], loss: f64) {
-        if self.network.readout().output() == self.network.layers()[0].hidden() {
+        if self.network.readout().output() == self.network.layers()[0].output() {
             return; // the case without a readout of its own
         }
         let found = self.network.layout().unpack_readout(gradient).unwrap();

@@ -80,7 +80,7 @@ fn loss(stack: &Stack, network: &Network<f64>, frozen: Option<(&Record, usize)>)
     for row in 0..stack.batch {
         let mut states: Vec<[Vec<f64>; 2]> = (network.layers().iter().zip(&stack.initial))
             .map(|(lstm, state)| {
-                let range = row * lstm.hidden()..(row + 1) * lstm.hidden();
+                let range = row * lstm.output()..(row + 1) * lstm.output();
                 [state.hidden[range.clone()].to_vec(), state.cell[range].to_vec()]
             })
             .collect();

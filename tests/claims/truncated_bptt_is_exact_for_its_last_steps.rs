@@ -82,7 +82,7 @@ proptest! {
         let problem = Problem::<f64>::new(form);
         let (network, hidden, cells) = (&problem.network, form.hidden, form.steps * form.batch);
         let mut stream = EpropStream::new(network, form.batch, EpropOptions::default()).unwrap();
-        let mut before = LstmState::zeros(&network.layers()[0], cells).unwrap();
+        let mut before = LstmState::zeros(network.layers()[0].as_lstm().unwrap(), cells).unwrap();
         let units = form.batch * hidden;
         for t in 0..form.steps {
             before.cell[t * units..(t + 1) * units].copy_from_slice(&stream.state(0).cell);

@@ -19,14 +19,14 @@ use crate::affine::{Beta, Rect, Scalar, add_transposed_times, times};
 use crate::buffer::Buffer;
 use crate::error::{Error, checked_product};
 use crate::extensions::{Echo, Extensions};
-use crate::layout::{Gate, Layer};
+use crate::layout::{Gate, LstmLayer};
 use crate::learner::forward::{Factors, Forward, StepFactors};
 use crate::online::OnlineGradient;
 
 /// A layer's state, factors and traces of some batch rows.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct LayerTraces<T: Scalar> {
-    layer: Layer,
+    layer: LstmLayer,
     extensions: Extensions,
     pub(crate) forward: Forward<T>,
     factors: Factors<T>,
@@ -47,7 +47,7 @@ pub(crate) struct LayerTraces<T: Scalar> {
 impl<T: Scalar> LayerTraces<T> {
     /// For `count` rows, and a batch whose inputs are known `ahead` steps ahead; `above` another layer or not.
     pub(super) fn zeros(
-        layer: Layer,
+        layer: LstmLayer,
         above: bool,
         count: usize,
         ahead: usize,

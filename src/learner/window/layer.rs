@@ -16,7 +16,7 @@ use crate::affine::{Beta, Rect, Scalar, add_transposed_times, times};
 use crate::buffer::Buffer;
 use crate::error::{Error, checked_product};
 use crate::extensions::{Echo, Extensions};
-use crate::layout::Layer;
+use crate::layout::LstmLayer;
 use crate::learner::carried::Carried;
 use crate::learner::forward::{Factors, Forward, StepInput};
 use crate::learner::packed::{Packed, PackedBack, Weights};
@@ -24,7 +24,7 @@ use crate::learner::packed::{Packed, PackedBack, Weights};
 /// A layer's part of a window.
 #[derive(Clone, Debug)]
 pub(super) struct LayerWindow<T: Scalar> {
-    layer: Layer,
+    layer: LstmLayer,
     rows: usize,
     pub(super) forward: Forward<T>,
     pub(super) factors: Factors<T>,
@@ -45,7 +45,7 @@ pub(super) struct LayerWindow<T: Scalar> {
 impl<T: Scalar> LayerWindow<T> {
     /// For `rows` rows, so many steps, and so many of them a chunk; `above` another layer or not.
     pub(super) fn zeros(
-        layer: Layer,
+        layer: LstmLayer,
         above: bool,
         rows: usize,
         [steps, chunk]: [usize; 2],

@@ -13,6 +13,7 @@ use eligibility_kernels::lstm_gates::OutputNonlinearity;
 
 use crate::affine::Scalar;
 use crate::buffer::Buffer;
+use crate::cells::{Blocks, PartOf};
 use crate::error::{Error, check_nonempty, checked_product};
 
 /// An LSTM layer's sizes and form; its weights live in a [`Network`](crate::Network).
@@ -56,6 +57,20 @@ impl Lstm {
     #[must_use]
     pub fn hidden(&self) -> usize {
         self.hidden
+    }
+    /// Outputs: the hidden state.
+    pub(crate) fn output(&self) -> usize {
+        self.hidden
+    }
+    pub(crate) fn blocks(&self) -> Blocks {
+        let (rows, bias) = (self.hidden.saturating_mul(4), self.input.saturating_add(self.hidden));
+        let columns = bias.saturating_add(1);
+        let parts = vec![
+            PartOf::weights("weight_ih", 0..rows, 0..self.input),
+            PartOf::weights("weight_hh", 0..rows, self.input..bias),
+            PartOf::weights("bias", 0..rows, bias..columns),
+        ];
+        Blocks { weights: [rows, columns], recurrent: None, unit: None, parts }
     }
     /// phi.
     #[must_use]
