@@ -24,6 +24,7 @@
 //! | [`affine`] | `y = b + W x`, W packed in panels |
 //! | [`lstm_gates`] | preactivations to c_t, h_t and dc_t/dz, dh_t/dz, dh_t/dc_t; and the step back |
 //! | [`trace`] | `E <- A E + u z^T`, `G += l E`; step by step or many steps in one pass |
+//! | [`trace::pair`] | the same with a complex or 2x2 A: exact gradients of trace units |
 //! | [`update`] | Sgd, `RMSProp`, Adam; also fused with the trace, for learning at every step |
 //! | `reference` | the scalar twin of each, the oracle (feature `std`) |
 //!

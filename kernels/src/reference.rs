@@ -13,6 +13,13 @@ use crate::trace::{
 };
 use crate::update::{Adam, RmsProp, Sgd};
 
+mod pair;
+
+pub use pair::{
+    pair_trace_block, pair_trace_block_contract, pair_trace_contract, pair_trace_factors, pair_trace_step,
+    pair_trace_step_contract,
+};
+
 fn logistic(x: f64) -> f64 {
     1.0 / (1.0 + (-x).exp())
 }

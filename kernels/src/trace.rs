@@ -16,6 +16,7 @@ use crate::level::Kernel;
 use crate::real::Real;
 
 mod block;
+pub mod pair;
 mod sweep;
 
 pub use block::{TraceBlock, TraceBlockContract, TraceFactors, TraceSumFactors};

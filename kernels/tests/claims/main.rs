@@ -8,6 +8,8 @@ mod affine_agrees_with_its_twin;
 mod fused_updates_are_their_parts;
 mod gates_agree_with_their_twin;
 mod levels;
+mod pair_blocks_agree_with_their_twin;
+mod pair_traces_agree_with_their_twin;
 mod trace_blocks_agree_with_their_twin;
 mod traces_agree_with_their_twin;
 mod updates_agree_with_their_twin;

@@ -1,0 +1,237 @@
+//! Register tiles of a block: the two components of some units by some vectors, all steps, each element read and written
+//! once.
+//!
+//! ```text
+//! (3) E_K = P_0 E_0 + sum over s of (P_s e_m u_m(s)) z_s          (4) G += omega_1 E_1 + omega_2 E_2, and (4')
+//! ```
+//!
+//! `SUMS` says what a gate's traces carried in are added to: 0 nothing, 1 its own gradient (4), 2 those of both (4').
+
+use super::super::super::sweep::flush;
+use super::PairTraceBlock;
+use crate::lanes::Lanes;
+use crate::real::Real;
+use crate::strided::Strided;
+
+/// What all register tiles share.
+pub(super) struct Sweep<'a, V: Lanes> {
+    token: V::Token,
+    steps: usize,
+    units: usize,
+    gates: usize,
+    /// Elements of a trace row.
+    row: usize,
+    /// Elements of a trace row to step.
+    reach: usize,
+    forgotten: bool,
+    /// `[steps, gates, 2, units]`: P_s e_m u_m(s).
+    factors: &'a [V::Element],
+    /// `[4, units]`: P_0.
+    kept: &'a [V::Element],
+    /// `[2, units]`: omega.
+    carried_signal: &'a [V::Element],
+    presynaptic: Strided<'a, V::Element>,
+}
+
+impl<'a, V: Lanes> Sweep<'a, V> {
+    #[inline(always)]
+    pub(super) fn new(
+        token: V::Token,
+        op: &PairTraceBlock<'a, V::Element>,
+        row: usize,
+        carried_signal: &'a [V::Element],
+    ) -> Self {
+        let PairTraceBlock { steps, columns, units, gates, presynaptic, factors, .. } = *op;
+        let (factors, kept) = factors.split_at(2 * steps * gates * units);
+        // After a reset the old traces take part in nothing, whatever they hold.
+        let forgotten = kept.iter().all(|&kept| kept == V::Element::ZERO);
+        let reach = columns.next_multiple_of(V::WIDTH).min(row);
+        Self { token, steps, units, gates, row, reach, forgotten, factors, kept, carried_signal, presynaptic }
+    }
+
+    /// (3), and (4) or (4'), gate by gate: three units at a time, then one by one. Twelve accumulators, of three units'
+    /// two components by two vectors, leave room for the operands in sixteen registers.
+    #[inline(always)]
+    pub(super) fn gates<const SUMS: usize>(
+        &self,
+        [first, second]: [&mut [V::Element]; 2],
+        gradient: &mut [V::Element],
+    ) {
+        let gate_length = self.units * self.row;
+        if gate_length == 0 {
+            return;
+        }
+        for gate in 0..self.gates {
+            let mut unit = 0;
+            while unit < self.units {
+                let at = gate * gate_length + unit * self.row;
+                let (trace, sums) =
+                    ([&mut first[at..], &mut second[at..]], gradient.get_mut(at..).unwrap_or_default());
+                if self.units - unit >= 3 {
+                    self.pairs::<3, SUMS>(gate, unit, trace, sums);
+                    unit += 3;
+                } else {
+                    self.pairs::<1, SUMS>(gate, unit, trace, sums);
+                    unit += 1;
+                }
+            }
+        }
+    }
+
+    /// `PAIRS` neighbouring units of a gate, from `unit` on, where `trace` and `gradient` begin.
+    #[inline(always)]
+    fn pairs<const PAIRS: usize, const SUMS: usize>(
+        &self,
+        gate: usize,
+        unit: usize,
+        [first, second]: [&mut [V::Element]; 2],
+        gradient: &mut [V::Element],
+    ) {
+        let Self { row, reach, units, .. } = *self;
+        let (pairs, body) = (reach - reach % (2 * V::WIDTH), reach - reach % V::WIDTH);
+        let plane = |plane: usize| self.factors.get(plane * units + unit..).unwrap_or_default();
+        let mut tile = Tile::<V, PAIRS, SUMS> {
+            token: self.token,
+            factors: [plane(2 * gate), plane(2 * gate + 1)],
+            kept: planes(self.kept, units, unit),
+            omega: [[V::Element::ZERO; PAIRS]; 2],
+            trace: [rows(first, row, reach), rows(second, row, reach)],
+            gradient: [(); SUMS].map(|()| [(); PAIRS].map(|()| [].as_mut_slice())),
+        };
+        if SUMS > 0 {
+            tile.omega = planes(self.carried_signal, units, unit);
+        }
+        let mut rest = gradient;
+        for (index, target) in tile.gradient.iter_mut().enumerate() {
+            let (block, others) = rest.split_at_mut(if index + 1 < SUMS { units * row } else { rest.len() });
+            (*target, rest) = (rows(block, row, reach), others);
+        }
+        for start in (0..pairs).step_by(2 * V::WIDTH) {
+            tile.update::<2, true>(self, start, V::WIDTH);
+        }
+        if pairs < body {
+            tile.update::<1, true>(self, pairs, V::WIDTH);
+        }
+        if body < reach {
+            tile.update::<1, false>(self, body, reach - body);
+        }
+    }
+}
+
+/// `COUNT` elements from `first` on of each plane of `units`.
+#[inline(always)]
+fn planes<T: Real, const PLANES: usize, const COUNT: usize>(
+    data: &[T],
+    units: usize,
+    first: usize,
+) -> [[T; COUNT]; PLANES] {
+    let mut planes = [[T::ZERO; COUNT]; PLANES];
+    for (index, plane) in planes.iter_mut().enumerate() {
+        plane.copy_from_slice(&data[index * units + first..][..COUNT]);
+    }
+    planes
+}
+
+/// The first `reach` elements of `ROWS` rows.
+#[inline(always)]
+fn rows<T, const ROWS: usize>(data: &mut [T], row: usize, reach: usize) -> [&mut [T]; ROWS] {
+    let mut rest = data;
+    let mut rows = [(); ROWS].map(|()| [].as_mut_slice());
+    for target in &mut rows {
+        let (first, others) = rest.split_at_mut(row);
+        (*target, rest) = (&mut first[..reach], others);
+    }
+    rows
+}
+
+/// A register tile of the two components of `PAIRS` units.
+struct Tile<'a, V: Lanes, const PAIRS: usize, const SUMS: usize> {
+    token: V::Token,
+    /// From these units on, of the first step.
+    factors: [&'a [V::Element]; 2],
+    kept: [[V::Element; PAIRS]; 4],
+    omega: [[V::Element; PAIRS]; 2],
+    trace: [[&'a mut [V::Element]; PAIRS]; 2],
+    gradient: [[&'a mut [V::Element]; PAIRS]; SUMS],
+}
+
+impl<V: Lanes, const PAIRS: usize, const SUMS: usize> Tile<'_, V, PAIRS, SUMS> {
+    /// `VECTORS` vectors from column `start` on, each of `width` elements: fewer than a whole vector only if not `FULL`.
+    #[inline(always)]
+    fn update<const VECTORS: usize, const FULL: bool>(
+        &mut self,
+        sweep: &Sweep<'_, V>,
+        start: usize,
+        width: usize,
+    ) {
+        let token = self.token;
+        let width = if FULL { V::WIDTH } else { width };
+        let length = VECTORS * width;
+        let zero = V::splat(token, V::Element::ZERO);
+        let mut totals = [[[zero; VECTORS]; PAIRS]; 2];
+        if SUMS > 0 || !sweep.forgotten {
+            for pair in 0..PAIRS {
+                for vector in 0..VECTORS {
+                    let carried = self.carry::<FULL>(pair, start + vector * width, width);
+                    for (totals, carried) in totals.iter_mut().zip(carried) {
+                        totals[pair][vector] = carried;
+                    }
+                }
+            }
+            if sweep.forgotten {
+                totals = [[[zero; VECTORS]; PAIRS]; 2];
+            }
+        }
+        // Counted by hand: iterators over chunks would divide, once a tile.
+        let (mut z_at, mut factors_at, stride) = (start, 0, 2 * sweep.gates * sweep.units);
+        for _ in 0..sweep.steps {
+            let source = &sweep.presynaptic.data[z_at..][..length];
+            let factors = [&self.factors[0][factors_at..][..PAIRS], &self.factors[1][factors_at..][..PAIRS]];
+            z_at += sweep.presynaptic.stride;
+            factors_at += stride;
+            let mut z = [zero; VECTORS];
+            for (vector, z) in z.iter_mut().enumerate() {
+                *z = V::load_part::<FULL>(token, &source[vector * width..][..width]);
+            }
+            for (totals, factors) in totals.iter_mut().zip(factors) {
+                for (totals, &factor) in totals.iter_mut().zip(factors) {
+                    let factor = V::splat(token, factor);
+                    for (total, &z) in totals.iter_mut().zip(&z) {
+                        *total = factor.mul_add(z, *total);
+                    }
+                }
+            }
+        }
+        for (totals, targets) in totals.iter().zip(&mut self.trace) {
+            for (totals, target) in totals.iter().zip(targets) {
+                let target = &mut target[start..start + length];
+                for (vector, &total) in totals.iter().enumerate() {
+                    flush(token, total).store_part::<FULL>(&mut target[vector * width..][..width]);
+                }
+            }
+        }
+    }
+
+    /// P_0 E_0, and (4) or (4'), for one vector of a pair: first the other component, then a component's own.
+    #[inline(always)]
+    fn carry<const FULL: bool>(&mut self, pair: usize, start: usize, width: usize) -> [V; 2] {
+        let token = self.token;
+        let first = V::load_part::<FULL>(token, &self.trace[0][pair][start..][..width]);
+        let second = V::load_part::<FULL>(token, &self.trace[1][pair][start..][..width]);
+        let (c1, c2) = (V::splat(token, self.omega[0][pair]), V::splat(token, self.omega[1][pair]));
+        for (index, gradient) in self.gradient.iter_mut().enumerate() {
+            let sum = &mut gradient[pair][start..][..width];
+            let total = V::load_part::<FULL>(token, sum);
+            let total = if index == 0 {
+                c2.mul_add(second, c1.mul_add(first, total))
+            } else {
+                c2.mul_add(first, (-c1).mul_add(second, total))
+            };
+            total.store_part::<FULL>(sum);
+        }
+        let [a11, a12, a21, a22] = [0, 1, 2, 3].map(|plane: usize| self.kept[plane][pair]);
+        let (a11, a12) = (V::splat(token, a11), V::splat(token, a12));
+        let (a21, a22) = (V::splat(token, a21), V::splat(token, a22));
+        [a11.mul_add(first, a12 * second), a22.mul_add(second, a21 * first)]
+    }
+}
