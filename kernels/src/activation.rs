@@ -38,6 +38,11 @@ use crate::lanes::several::{SIDE, Several};
 use crate::level::Kernel;
 use crate::real::Real;
 
+mod nonlinear;
+
+pub(crate) use nonlinear::{IdentityPhi, Phi, ReluPhi, TanhPhi};
+pub use nonlinear::{Nonlinear, Nonlinearity};
+
 /// Constants in which the two element types differ.
 ///
 /// Computed on 2026-11-21 with mpmath at 200 bits by `tests/activation_coefficients.py`.

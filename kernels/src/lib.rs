@@ -20,9 +20,14 @@
 //!
 //! | module | equation |
 //! |---|---|
-//! | [`activation`] | exp, sigmoid, tanh, at most 1.5 ULP |
+//! | [`activation`] | exp, sigmoid, tanh, at most 1.5 ULP; a cell's nonlinearity with its slope |
 //! | [`affine`] | `y = b + W x`, W packed in panels |
 //! | [`lstm_gates`] | preactivations to c_t, h_t and dc_t/dz, dh_t/dz, dh_t/dc_t; and the step back |
+//! | [`pair_cell`] | `h = phi(A h' + gain x)`, two components a unit (RTU, LRU, block-diagonal RNN), with every local factor |
+//! | [`min_gru`], [`elstm`] | steps of minGRU and eLSTM, one component a unit, with every local factor |
+//! | [`unit_back`] | `lambda <- A^T lambda + dE/dh`: the step back of the three before |
+//! | [`unit_trace`] | `e <- A e + I`, `G += c e`: traces of scalar parameters of each unit |
+//! | [`gru_gates`] | a step of the GRU; and the step back |
 //! | [`trace`] | `E <- A E + u z^T`, `G += l E`; step by step or many steps in one pass |
 //! | [`trace::pair`] | the same with a complex or 2x2 A: exact gradients of trace units |
 //! | [`update`] | Sgd, `RMSProp`, Adam; also fused with the trace, for learning at every step |
@@ -47,14 +52,21 @@
 
 pub mod activation;
 pub mod affine;
+pub mod elstm;
+pub mod gru_gates;
 pub mod lanes;
 pub mod level;
 pub mod lstm_gates;
+pub mod min_gru;
+pub mod pair_cell;
+mod planes;
 pub mod real;
 #[cfg(feature = "std")]
 pub mod reference;
 pub mod strided;
 pub mod trace;
+pub mod unit_back;
+pub mod unit_trace;
 pub mod update;
 
 pub use level::{Kernel, LEVEL_VARIABLE, Level, LevelError};

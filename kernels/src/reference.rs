@@ -13,8 +13,13 @@ use crate::trace::{
 };
 use crate::update::{Adam, RmsProp, Sgd};
 
+mod cells;
 mod pair;
 
+pub use cells::{
+    elstm, gru_gates, gru_gates_backward, min_gru, nonlinear, pair_cell, unit_backward, unit_trace_contract,
+    unit_trace_step,
+};
 pub use pair::{
     pair_trace_block, pair_trace_block_contract, pair_trace_contract, pair_trace_factors, pair_trace_step,
     pair_trace_step_contract,
