@@ -3,14 +3,32 @@
 //! | cell | recurrence | state of a unit | exact RTRL |
 //! |---|---|---|---|
 //! | [`Lstm`] | dense, through the gates | c, h | no: e-prop |
+//! | [`Rtu`] | complex diagonal, linear or not | a complex number | yes |
+//! | [`OnlineLru`] | complex diagonal, linear | a complex number | yes |
+//! | [`BlockDiagonal`] | free 2 x 2 blocks | two numbers | yes |
+//! | [`MinGru`], [`Elstm`] | diagonal, gated | a number | yes |
+//! | [`Gru`], [`Rnn`] | dense | a number | no: BPTT |
+//! | [`Dense`] | none | - | - |
 //!
 //! What every layer of a network gives, and hence what the next layer or the readout takes, is [`Cell::output`] wide.
 
 use std::ops::Range;
 
+mod block_diagonal;
+mod dense;
+mod dense_recurrent;
 mod lstm;
+mod online_lru;
+mod rtu;
+mod single;
 
+pub use block_diagonal::BlockDiagonal;
+pub use dense::Dense;
+pub use dense_recurrent::{Gru, Rnn};
 pub use lstm::{Lstm, LstmState};
+pub use online_lru::OnlineLru;
+pub use rtu::{Parameterisation, Recurrence, Rtu};
+pub use single::{Elstm, MinGru};
 
 /// Any cell.
 ///
@@ -25,6 +43,22 @@ pub use lstm::{Lstm, LstmState};
 pub enum Cell {
     /// [`Lstm`]
     Lstm(Lstm),
+    /// [`Rtu`]
+    Rtu(Rtu),
+    /// [`OnlineLru`]
+    OnlineLru(OnlineLru),
+    /// [`BlockDiagonal`]
+    BlockDiagonal(BlockDiagonal),
+    /// [`MinGru`]
+    MinGru(MinGru),
+    /// [`Elstm`]
+    Elstm(Elstm),
+    /// [`Gru`]
+    Gru(Gru),
+    /// [`Rnn`]
+    Rnn(Rnn),
+    /// [`Dense`]
+    Dense(Dense),
 }
 
 macro_rules! cells {
@@ -66,7 +100,17 @@ macro_rules! cells {
     };
 }
 
-cells! { Lstm "LSTM" }
+cells! {
+    Lstm "LSTM",
+    Rtu "RTU",
+    OnlineLru "online LRU",
+    BlockDiagonal "block-diagonal RNN",
+    MinGru "minGRU",
+    Elstm "eLSTM",
+    Gru "GRU",
+    Rnn "RNN",
+    Dense "dense layer"
+}
 
 impl Cell {
     /// The LSTM, if it is one.
@@ -74,6 +118,7 @@ impl Cell {
     pub fn as_lstm(&self) -> Option<&Lstm> {
         match self {
             Self::Lstm(lstm) => Some(lstm),
+            _ => None,
         }
     }
 }
@@ -113,4 +158,15 @@ impl PartOf {
     fn weights(name: &'static str, rows: Range<usize>, columns: Range<usize>) -> Self {
         Self { name, of: Which::Weights, rows, columns }
     }
+    /// Rows of scalar parameters, one for each of so many units.
+    fn unit(names: &'static [&'static str], units: usize) -> impl Iterator<Item = Self> {
+        let part = move |(row, &name)| Self { name, of: Which::Unit, rows: row..row + 1, columns: 0..units };
+        names.iter().enumerate().map(part)
+    }
+}
+
+/// Two matrices `[units, input]`, one below the other.
+fn pair_weights(names: [&'static str; 2], units: usize, input: usize) -> Vec<PartOf> {
+    let part = |(gate, name)| PartOf::weights(name, gate * units..(gate + 1) * units, 0..input);
+    names.into_iter().enumerate().map(part).collect()
 }

@@ -5,17 +5,25 @@
 //! (2) forget-gate biases are then raised by a fixed offset (Hoyer et al. 2022: +1.8)
 //! ```
 //!
-//! (1) is `PyTorch`'s law, which fits the paper's remark that the biases were drawn like the weights.
+//! (1) is `PyTorch`'s law, which fits the paper's remark that the biases were drawn like the weights. Other cells:
+//!
+//! ```text
+//! (3) RTU, online LRU, block-diagonal:  r = sqrt(u)   theta = 6.28 u'   u, u' ~ U(0, 1): uniform in the unit disk
+//!     RTU, block-diagonal:  W ~ N(0, 1/input)         LRU:  B ~ N(0, 1/(2 input))   gamma = sqrt(1 - r^2)
+//! (4) GRU, RNN: as (1)      minGRU, eLSTM, dense: ~ U(-1/sqrt(input), 1/sqrt(input))
+//! ```
+//!
+//! (3): Elelimy et al. 2024, Orvieto et al. 2023.
 
 use rand::Rng;
-use rand_distr::{Distribution, Uniform};
+use rand_distr::{Distribution, Normal, Uniform};
 
 use crate::affine::Scalar;
 use crate::buffer::Buffer;
-use crate::cells::Cell;
+use crate::cells::{Cell, Parameterisation};
 use crate::error::{Error, check_setting};
 use crate::feedback::{AdaptiveFeedback, Feedback};
-use crate::layout::{Block, Gate};
+use crate::layout::{Block, Gate, Layer};
 use crate::network::Network;
 use crate::readout::Readout;
 
@@ -51,7 +59,7 @@ impl Init {
         self.stacked(&[cell.into()], readout, rng)
     }
 
-    /// The same for several layers, from the input up, as [`Network::stacked`]; (1) with each layer's own hidden size.
+    /// The same for several layers, from the input up, as [`Network::stacked`]; each with its own sizes.
     ///
     /// # Errors
     ///
@@ -65,8 +73,8 @@ impl Init {
         check_setting("forget bias offset", "finite", self.forget_bias_offset, |_| true)?;
         let mut network = Network::stacked(layers, readout)?;
         let layout = network.layout().clone();
-        for layer in layout.lstms() {
-            draw(layer.block, network.parameters_mut(), law(layer.lstm.hidden()), rng);
+        for layer in layout.layers() {
+            draw_layer(layer, network.parameters_mut(), rng);
         }
         draw(layout.readout(), network.parameters_mut(), law(layout.features()), rng);
         for (index, layer) in layout.lstms().iter().enumerate() {
@@ -110,7 +118,65 @@ fn law(hidden: usize) -> Uniform<f64> {
     Uniform::new(-bound, bound).expect("a hidden size is at least 1, so the bounds are finite and ordered")
 }
 
-fn draw<T: Scalar>(block: Block, flat: &mut [T], law: Uniform<f64>, rng: &mut (impl Rng + ?Sized)) {
+fn draw_layer<T: Scalar>(layer: &Layer, flat: &mut [T], rng: &mut (impl Rng + ?Sized)) {
+    let input = layer.cell.input() as f64;
+    match layer.cell {
+        Cell::Lstm(_) | Cell::Gru(_) | Cell::Rnn(_) => {
+            for block in layer.blocks() {
+                draw(block, flat, law(layer.cell.output()), rng);
+            }
+        }
+        Cell::MinGru(_) | Cell::Elstm(_) | Cell::Dense(_) => {
+            for block in layer.blocks() {
+                draw(block, flat, law(layer.cell.input()), rng);
+            }
+        }
+        Cell::Rtu(_) | Cell::BlockDiagonal(_) => draw(layer.weights, flat, normal(1.0 / input), rng),
+        Cell::OnlineLru(_) => draw(layer.weights, flat, normal(0.5 / input), rng),
+    }
+    let (Some(block), true) = (layer.unit, draws_disk(layer.cell)) else { return };
+    for unit in 0..block.columns() {
+        let mut write = |row: usize, value: f64| flat[block.index(row, unit)] = T::from_f64(value);
+        // Never 0, whose logarithm is infinite.
+        let mut uniform =
+            || -> f64 { Uniform::new(1e-12, 1.0).expect("the bounds are finite and ordered").sample(rng) };
+        let (r, theta) = (uniform().sqrt(), 6.28 * uniform());
+        match layer.cell {
+            Cell::Rtu(rtu) => {
+                let (nu, angle) = match rtu.parameterisation() {
+                    Parameterisation::ExpExp => ((-r.ln()).ln(), theta.ln()),
+                    Parameterisation::Exp => (-r.ln(), theta),
+                    Parameterisation::Direct => (r, theta),
+                };
+                write(0, nu);
+                write(1, angle);
+            }
+            Cell::OnlineLru(_) => {
+                write(0, (-r.ln()).ln());
+                write(1, theta);
+                write(2, 0.5 * (1.0 - r * r).ln());
+            }
+            _ => {
+                for (row, value) in
+                    [theta.cos(), -theta.sin(), theta.sin(), theta.cos()].into_iter().enumerate()
+                {
+                    write(row, r * value);
+                }
+            }
+        }
+    }
+}
+
+/// Whether a cell's eigenvalues are drawn from the unit disk.
+fn draws_disk(cell: Cell) -> bool {
+    matches!(cell, Cell::Rtu(_) | Cell::OnlineLru(_) | Cell::BlockDiagonal(_))
+}
+
+fn normal(variance: f64) -> Normal<f64> {
+    Normal::new(0.0, variance.sqrt()).expect("a variance is finite and positive")
+}
+
+fn draw<T: Scalar>(block: Block, flat: &mut [T], law: impl Distribution<f64>, rng: &mut (impl Rng + ?Sized)) {
     for row in flat[block.range()].chunks_exact_mut(block.stride()) {
         row[..block.columns()].fill_with(|| T::from_f64(law.sample(rng)));
     }

@@ -1,0 +1,77 @@
+//! An RNN whose recurrent matrix consists of free 2 x 2 blocks.
+//!
+//! ```text
+//! (1) p_t = A_j h_{t-1} + [W_1; W_2] x_t      A_j = [[a11, a12], [a21, a22]] of unit pair j      h_t = phi(p_t)
+//! ```
+//!
+//! An RTU is this with A_j a rotation times a radius, and its input normalised.
+
+use eligibility_kernels::activation::Nonlinearity;
+
+use crate::cells::{Blocks, PartOf, pair_weights};
+use crate::error::{Error, check_nonempty};
+
+/// A block-diagonal RNN, equation (1).
+///
+/// Gradient: exact with [`Rtrl`](crate::Rtrl), in memory that does not grow with the steps.
+///
+/// ```
+/// use eligibility::BlockDiagonal;
+/// let cell = BlockDiagonal::new(12, 64)?;
+/// assert_eq!((cell.input(), cell.pairs(), cell.output()), (12, 64, 128));
+/// # Ok::<(), eligibility::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlockDiagonal {
+    input: usize,
+    pairs: usize,
+    nonlinearity: Nonlinearity,
+}
+
+impl BlockDiagonal {
+    /// `pairs` pairs of units, phi = tanh.
+    ///
+    /// # Errors
+    ///
+    /// If a size is zero.
+    pub fn new(input: usize, pairs: usize) -> Result<Self, Error> {
+        check_nonempty("input size", input)?;
+        check_nonempty("number of unit pairs", pairs)?;
+        Ok(Self { input, pairs, nonlinearity: Nonlinearity::Tanh })
+    }
+    /// With another phi.
+    #[must_use]
+    pub fn with_nonlinearity(self, nonlinearity: Nonlinearity) -> Self {
+        Self { nonlinearity, ..self }
+    }
+    /// Inputs.
+    #[must_use]
+    pub fn input(&self) -> usize {
+        self.input
+    }
+    /// Pairs of units, n.
+    #[must_use]
+    pub fn pairs(&self) -> usize {
+        self.pairs
+    }
+    /// Outputs, 2n: all first units, then all second ones.
+    #[must_use]
+    pub fn output(&self) -> usize {
+        2 * self.pairs
+    }
+    /// phi.
+    #[must_use]
+    pub fn nonlinearity(&self) -> Nonlinearity {
+        self.nonlinearity
+    }
+    pub(crate) fn blocks(&self) -> Blocks {
+        let mut parts = pair_weights(["w1", "w2"], self.pairs, self.input);
+        parts.extend(PartOf::unit(&["a11", "a12", "a21", "a22"], self.pairs));
+        Blocks {
+            weights: [self.pairs.saturating_mul(2), self.input],
+            recurrent: None,
+            unit: Some([4, self.pairs]),
+            parts,
+        }
+    }
+}
