@@ -6,6 +6,7 @@
 //! | [`Eprop`], whole sequence | the same, up to rounding | yes |
 //! | [`EpropStream`] | the same, step by step | no |
 //! | [`Bptt`] | exact | yes |
+//! | [`Rtrl`], [`RtrlStream`] | exact, for cells whose units do not read each other | no |
 //! | [`TruncatedBptt`] | exact for the last L steps before a target, approximate beyond | no |
 //! | [`ReadoutOnly`] | exact for the readout, zero for the LSTM | no |
 //!
@@ -32,8 +33,10 @@ mod output;
 mod packed;
 mod readout_only;
 mod rolling;
+mod rtrl;
 mod shards;
 mod stream;
+mod tape;
 mod targeted;
 mod traces;
 mod truncated;
@@ -43,8 +46,9 @@ pub use bptt::Bptt;
 pub use eprop::{Eprop, EpropOptions, Schedule};
 pub use evaluator::Evaluator;
 pub use readout_only::ReadoutOnly;
+pub use rtrl::{Rtrl, RtrlOptions, RtrlStream};
 pub use stream::EpropStream;
-pub use truncated::TruncatedBptt;
+pub use truncated::{TruncatedBptt, TruncatedStream};
 
 /// A rule that turns a batch of sequences into a gradient: a training loop reads the same with any.
 ///

@@ -40,14 +40,18 @@ mod sequences;
 
 pub use affine::Scalar;
 pub use buffer::Buffer;
-pub use cells::{Cell, Lstm, LstmState};
+pub use cells::{
+    BlockDiagonal, Cell, Dense, Elstm, Gru, Lstm, LstmState, MinGru, OnlineLru, Parameterisation, Recurrence,
+    Rnn, Rtu,
+};
 pub use error::Error;
 pub use extensions::{Echo, TraceScaling};
 pub use feedback::{AdaptiveFeedback, Feedback};
 pub use init::Init;
 pub use layout::{Block, Gate, Layout, LstmBlocks, Part, ReadoutBlocks};
 pub use learner::{
-    Bptt, Eprop, EpropOptions, EpropStream, Evaluator, Learner, ReadoutOnly, Schedule, Stream, TruncatedBptt,
+    Bptt, Eprop, EpropOptions, EpropStream, Evaluator, Learner, ReadoutOnly, Rtrl, RtrlOptions, RtrlStream,
+    Schedule, Stream, TruncatedBptt, TruncatedStream,
 };
 pub use network::Network;
 pub use optimizer::{Adam, FusedOptimizer, Optimizer, RmsProp, Sgd, clip_global_norm};
@@ -55,5 +59,6 @@ pub use readout::{Loss, Readout, Score, Target};
 pub use sequences::{Sequences, Targets};
 
 pub use eligibility_kernels as kernels;
+pub use eligibility_kernels::activation::Nonlinearity;
 pub use eligibility_kernels::lstm_gates::OutputNonlinearity;
 pub use eligibility_kernels::{LEVEL_VARIABLE, Level, LevelError, Real};

@@ -10,7 +10,7 @@
 //! (4): Hoyer et al. 2022, eq. 10. What computes them for a batch is `crate::learner::output`.
 
 use crate::affine::{Rect, Scalar};
-use crate::error::{Error, check_nonempty};
+use crate::error::{Error, check_nonempty, check_size};
 use crate::layout::Block;
 
 /// What the readout is trained to minimise, per step and batch row.
@@ -102,4 +102,27 @@ impl Score {
 /// W_out, in the readout's block, without its bias column: `[output, hidden]`, also the feedback matrix of symmetric e-prop.
 pub(crate) fn weights<T: Scalar>(block: Block, parameters: &[T]) -> Rect<&[T]> {
     Rect { columns: block.columns() - 1, ..block.matrix(parameters) }
+}
+
+/// `Ok` if every target goes with the readout.
+pub(crate) fn check_targets<T: Scalar>(readout: &Readout, targets: &[Target<'_, T>]) -> Result<(), Error> {
+    for (index, target) in targets.iter().enumerate() {
+        match (*target, readout.loss) {
+            (Target::Class(found), Loss::CrossEntropy) if found >= readout.output => {
+                let largest = readout.output - 1;
+                return Err(Error::OutOfRange { what: "target class", index, largest, found });
+            }
+            (Target::Class(_), Loss::CrossEntropy) | (Target::Absent, _) => {}
+            (Target::Values(values), Loss::SquaredError) => {
+                check_size("target values", readout.output, values.len())?;
+            }
+            (_, Loss::CrossEntropy) => {
+                return Err(Error::Target { expected: "classes", found: "values" });
+            }
+            (_, Loss::SquaredError) => {
+                return Err(Error::Target { expected: "values", found: "classes" });
+            }
+        }
+    }
+    Ok(())
 }

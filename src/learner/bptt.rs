@@ -1,14 +1,15 @@
 //! Backpropagation through time: the exact gradient, on a tape as long as the sequence.
 //!
-//! Equations and scan: `crate::learner::window`.
+//! Equations and scan: `crate::learner::window` for LSTMs, `crate::learner::tape` for all other cells.
 
 use eligibility_kernels::Level;
 
 use crate::affine::Scalar;
-use crate::error::{Error, check_nonempty};
+use crate::error::{Error, check_nonempty, check_size};
 use crate::extensions::Extensions;
 use crate::learner::packed::{Packed, PackedBack};
 use crate::learner::shards::{ROWS_WITHOUT_TRACES, Shards};
+use crate::learner::tape::{Form, Purpose, Tapes};
 use crate::learner::window::{Pass, Through, Window};
 use crate::learner::{Learner, check_call, check_steps};
 use crate::network::{Network, Shape};
@@ -17,9 +18,9 @@ use crate::sequences::Sequences;
 
 /// Backpropagation through time over batches of sequences of at most a fixed number of steps.
 ///
-/// Gradient: exact.
+/// Gradient: exact, for every cell.
 ///
-/// Memory: 7 x hidden + input + 1 elements per step and batch row, for up to 16 rows per thread (rows of larger batches
+/// Memory of an LSTM layer: 7 x hidden + input + 1 elements per step and batch row, for up to 16 rows per thread (rows of larger batches
 /// take turns), reserved at construction. No allocation after that on one thread; handing shards to threads may allocate.
 ///
 /// ```
@@ -41,9 +42,13 @@ pub struct Bptt<T: Scalar> {
     batch: usize,
     max_steps: usize,
     level: Level,
-    packed: Vec<Packed<T>>,
-    packed_back: Vec<PackedBack<T>>,
-    shards: Shards<Window<T>, T>,
+    engine: Engine<T>,
+}
+
+#[derive(Clone, Debug)]
+enum Engine<T: Scalar> {
+    Lstms { packed: Vec<Packed<T>>, packed_back: Vec<PackedBack<T>>, shards: Shards<Window<T>, T> },
+    Others { tapes: Tapes<T>, input_gradient: bool },
 }
 
 impl<T: Scalar> Bptt<T> {
@@ -56,27 +61,95 @@ impl<T: Scalar> Bptt<T> {
         check_nonempty("batch", batch)?;
         check_nonempty("number of steps", max_steps)?;
         let (shape, level) = (network.shape(), Level::from_env()?);
-        shape.check_lstms("BPTT")?;
-        let window =
-            |rows| Window::zeros(shape.clone(), rows, batch, max_steps, false, Extensions::default());
-        let shards = Shards::new(batch, ROWS_WITHOUT_TRACES, shape.layout.len(), window)?;
-        let rows = shards.rows();
-        let packed = Packed::of_layers(&shape.layout, rows, level);
-        let packed_back = PackedBack::of_layers(&shape.layout, rows, level);
-        Ok(Self { shape, batch, max_steps, level, packed, packed_back, shards })
+        let engine = if shape.layout.lstms().is_empty() {
+            let tapes = Tapes::new(&shape, batch, Form::new(max_steps, Purpose::Time))?;
+            Engine::Others { tapes, input_gradient: false }
+        } else {
+            let window =
+                |rows| Window::zeros(shape.clone(), rows, batch, max_steps, false, Extensions::default());
+            let shards = Shards::new(batch, ROWS_WITHOUT_TRACES, shape.layout.len(), window)?;
+            let (packed, packed_back) = Self::pack(&shape, shards.rows(), level);
+            Engine::Lstms { packed, packed_back, shards }
+        };
+        Ok(Self { shape, batch, max_steps, level, engine })
+    }
+    fn pack(shape: &Shape, rows: usize, level: Level) -> (Vec<Packed<T>>, Vec<PackedBack<T>>) {
+        (Packed::of_layers(&shape.layout, rows, level), PackedBack::of_layers(&shape.layout, rows, level))
     }
     /// At another instruction-set level.
     #[must_use]
-    pub fn with_level(self, level: Level) -> Self {
-        let rows = self.shards.rows();
-        let packed = Packed::of_layers(&self.shape.layout, rows, level);
-        let packed_back = PackedBack::of_layers(&self.shape.layout, rows, level);
-        Self { level, packed, packed_back, ..self }
+    pub fn with_level(mut self, level: Level) -> Self {
+        if let Engine::Lstms { packed, packed_back, shards } = &mut self.engine {
+            (*packed, *packed_back) = Self::pack(&self.shape, shards.rows(), level);
+        }
+        Self { level, ..self }
+    }
+    /// With room for dE/dx_t, for [`Bptt::gradient_with_inputs`].
+    ///
+    /// # Errors
+    ///
+    /// If the network is one of LSTMs, whose inputs have no gradient here, or the memory would be too large.
+    pub fn with_input_gradient(self) -> Result<Self, Error> {
+        if !self.shape.layout.lstms().is_empty() {
+            let (expected, found) = ("layers that are no LSTMs", "LSTM");
+            return Err(Error::Cell { learner: "BPTT with a gradient of the inputs", expected, found });
+        }
+        let form = Form { input_gradient: true, ..Form::new(self.max_steps, Purpose::Time) };
+        let tapes = Tapes::new(&self.shape, self.batch, form)?;
+        Ok(Self { engine: Engine::Others { tapes, input_gradient: true }, ..self })
     }
     /// The instruction-set level in use.
     #[must_use]
     pub fn level(&self) -> Level {
         self.level
+    }
+
+    /// [`Learner::gradient`], and dE/dx_t of every step into `input_gradient` `[steps, batch, input]`: exact, through all
+    /// later steps. Zero for steps beyond a row's length.
+    ///
+    /// # Errors
+    ///
+    /// As [`Learner::gradient`]; if a size is wrong or the learner was not made for it
+    /// ([`Bptt::with_input_gradient`]).
+    pub fn gradient_with_inputs(
+        &mut self,
+        network: &Network<T>,
+        sequences: &Sequences<'_, T>,
+        gradient: &mut [T],
+        input_gradient: &mut [T],
+    ) -> Result<Score, Error> {
+        let made_for_it = matches!(self.engine, Engine::Others { input_gradient: true, .. });
+        let cells = sequences.steps() * sequences.batch();
+        let expected = if made_for_it { cells * self.shape.layout.input() } else { 0 };
+        check_size("input gradient", expected, input_gradient.len())?;
+        self.run(network, sequences, gradient, input_gradient)
+    }
+
+    fn run(
+        &mut self,
+        network: &Network<T>,
+        sequences: &Sequences<'_, T>,
+        gradient: &mut [T],
+        input_gradient: &mut [T],
+    ) -> Result<Score, Error> {
+        let Self { ref shape, batch, max_steps, level, ref mut engine } = *self;
+        check_call(shape, batch, network, sequences, gradient)?;
+        check_steps(max_steps, sequences)?;
+        let parameters = network.parameters();
+        match engine {
+            Engine::Lstms { packed, packed_back, shards } => {
+                let weights = Packed::refresh_layers(packed, &shape.layout, parameters);
+                let recurrent = PackedBack::refresh_layers(packed_back, &shape.layout, parameters);
+                let through = Through::Everything(recurrent);
+                let work = batch * sequences.steps() * shape.layout.len();
+                Ok(shards.run(work, gradient, |window, rows, gradient| {
+                    window.run(Pass { level, parameters, weights, sequences, rows }, through, gradient)
+                }))
+            }
+            Engine::Others { tapes, .. } => {
+                Ok(tapes.gradient(level, parameters, sequences, gradient, input_gradient))
+            }
+        }
     }
 }
 
@@ -87,16 +160,6 @@ impl<T: Scalar> Learner<T> for Bptt<T> {
         sequences: &Sequences<'_, T>,
         gradient: &mut [T],
     ) -> Result<Score, Error> {
-        let Self { ref shape, batch, max_steps, level, .. } = *self;
-        check_call(shape, batch, network, sequences, gradient)?;
-        check_steps(max_steps, sequences)?;
-        let parameters = network.parameters();
-        let weights = Packed::refresh_layers(&mut self.packed, &shape.layout, parameters);
-        let recurrent = PackedBack::refresh_layers(&mut self.packed_back, &shape.layout, parameters);
-        let through = Through::Everything(recurrent);
-        let work = batch * sequences.steps() * shape.layout.len();
-        Ok(self.shards.run(work, gradient, |window, rows, gradient| {
-            window.run(Pass { level, parameters, weights, sequences, rows }, through, gradient)
-        }))
+        self.run(network, sequences, gradient, &mut [])
     }
 }

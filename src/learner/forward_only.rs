@@ -11,6 +11,7 @@ use crate::error::{Error, check_nonempty};
 use crate::learner::forward::{Factors, Forward};
 use crate::learner::packed::Packed;
 use crate::learner::shards::{ROWS_WITHOUT_TRACES, Shards};
+use crate::learner::tape::{Form, Purpose, Tapes};
 use crate::learner::targeted::Targeted;
 use crate::network::{Network, Shape};
 use crate::readout::Score;
@@ -22,9 +23,17 @@ pub(crate) struct ForwardOnly<T: Scalar> {
     pub(crate) shape: Shape,
     pub(crate) batch: usize,
     pub(crate) level: Level,
-    packed: Vec<Packed<T>>,
-    shards: Shards<Scoring<T>, T>,
+    engine: Engine<T>,
 }
+
+#[derive(Clone, Debug)]
+enum Engine<T: Scalar> {
+    Lstms { packed: Vec<Packed<T>>, shards: Shards<Scoring<T>, T> },
+    Others(Tapes<T>),
+}
+
+/// Steps of other cells that are taken at a time.
+const BLOCK: usize = 32;
 
 /// Some batch rows.
 #[derive(Clone, Debug)]
@@ -38,22 +47,28 @@ impl<T: Scalar> ForwardOnly<T> {
     pub(crate) fn zeros(network: &Network<T>, batch: usize, gradient: usize) -> Result<Self, Error> {
         check_nonempty("batch", batch)?;
         let (shape, level) = (network.shape(), Level::from_env()?);
-        shape.check_lstms("this learner")?;
-        let scoring = |rows| {
-            Ok(Scoring {
-                layers: Forward::of_layers(&shape.layout, rows)?,
-                targeted: Targeted::zeros(&shape, rows, batch)?,
-            })
+        let engine = if shape.layout.lstms().is_empty() {
+            let form = Form { gradient: gradient > 0, ..Form::new(BLOCK, Purpose::Forward) };
+            Engine::Others(Tapes::new(&shape, batch, form)?)
+        } else {
+            let scoring = |rows| {
+                Ok(Scoring {
+                    layers: Forward::of_layers(&shape.layout, rows)?,
+                    targeted: Targeted::zeros(&shape, rows, batch)?,
+                })
+            };
+            let shards = Shards::new(batch, ROWS_WITHOUT_TRACES, gradient, scoring)?;
+            Engine::Lstms { packed: Packed::of_layers(&shape.layout, shards.rows(), level), shards }
         };
-        let shards = Shards::new(batch, ROWS_WITHOUT_TRACES, gradient, scoring)?;
-        let packed = Packed::of_layers(&shape.layout, shards.rows(), level);
-        Ok(Self { shape, batch, level, packed, shards })
+        Ok(Self { shape, batch, level, engine })
     }
 
     /// At another instruction-set level.
-    pub(crate) fn with_level(self, level: Level) -> Self {
-        let packed = Packed::of_layers(&self.shape.layout, self.shards.rows(), level);
-        Self { level, packed, ..self }
+    pub(crate) fn with_level(mut self, level: Level) -> Self {
+        if let Engine::Lstms { packed, shards } = &mut self.engine {
+            *packed = Packed::of_layers(&self.shape.layout, shards.rows(), level);
+        }
+        Self { level, ..self }
     }
 
     /// Scores the outputs; overwrites `gradient`, unless it is empty, with the readout's gradient and zeros elsewhere.
@@ -64,8 +79,14 @@ impl<T: Scalar> ForwardOnly<T> {
         sequences: &Sequences<'_, T>,
         gradient: &mut [T],
     ) -> Score {
-        let Self { ref shape, batch, level, ref mut packed, ref mut shards } = *self;
+        let Self { ref shape, batch, level, ref mut engine } = *self;
         let parameters = network.parameters();
+        let (packed, shards) = match engine {
+            Engine::Lstms { packed, shards } => (packed, shards),
+            Engine::Others(tapes) => {
+                return tapes.gradient(level, parameters, sequences, gradient, &mut []);
+            }
+        };
         let weights = Packed::refresh_layers(packed, &shape.layout, parameters);
         let work = batch * sequences.steps() * shape.layout.len();
         shards.run(work, gradient, |Scoring { layers, targeted }, rows, gradient| {

@@ -145,6 +145,11 @@ impl<T: Scalar> Outputs<T> {
         self.weights.fill(T::ONE);
     }
 
+    /// The same for the first cells only.
+    pub(crate) fn set_first_errors(&mut self, errors: &[T]) {
+        self.error[..errors.len()].copy_from_slice(errors);
+    }
+
     /// Adds the readout's gradient, `sum over cells of dE/dy [h; 1]^T`.
     pub(crate) fn add_gradient(&self, hidden: &[T], gradient: &mut [T]) {
         let (cells, outputs, block) = (self.cells(hidden), self.readout.output(), self.block);

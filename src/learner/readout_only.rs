@@ -19,7 +19,7 @@ use crate::sequences::Sequences;
 
 /// A frozen recurrent layer with a trained readout: the baseline that any learning of recurrent weights must beat.
 ///
-/// Gradient: exact for the readout, zero for the LSTM, so that no optimiser of this library moves its weights.
+/// Gradient: exact for the readout, zero for all layers, so that no optimiser of this library moves its weights.
 ///
 /// Memory: the state of up to 16 rows per thread (rows of larger batches take turns), whatever the number of steps. No
 /// allocation after construction on one thread; handing shards to threads may allocate.

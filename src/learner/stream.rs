@@ -11,7 +11,7 @@ use crate::learner::traces::TraceRows;
 use crate::learner::{EpropOptions, Stream};
 use crate::network::{Network, Shape};
 use crate::online::OnlineGradients;
-use crate::readout::{Loss, Score, Target};
+use crate::readout::{Score, Target, check_targets};
 
 /// The step-by-step face of streaming e-prop, for `rows` parallel streams (usually one).
 ///
@@ -138,29 +138,7 @@ impl<T: Scalar> EpropStream<T> {
         let rows = self.traces.rows();
         self.check_learn(network)?;
         check_size("targets", rows, targets.len())?;
-        let outputs = self.shape.readout.output();
-        for (index, target) in targets.iter().enumerate() {
-            match (*target, self.shape.readout.loss()) {
-                (Target::Class(found), Loss::CrossEntropy) if found >= outputs => {
-                    return Err(Error::OutOfRange {
-                        what: "target class",
-                        index,
-                        largest: outputs - 1,
-                        found,
-                    });
-                }
-                (Target::Class(_), Loss::CrossEntropy) | (Target::Absent, _) => {}
-                (Target::Values(values), Loss::SquaredError) => {
-                    check_size("target values", outputs, values.len())?;
-                }
-                (_, Loss::CrossEntropy) => {
-                    return Err(Error::Target { expected: "classes", found: "values" });
-                }
-                (_, Loss::SquaredError) => {
-                    return Err(Error::Target { expected: "values", found: "classes" });
-                }
-            }
-        }
+        check_targets(&self.shape.readout, targets)?;
         let mut score = Score::default();
         for (row, target) in targets.iter().enumerate() {
             self.traces.output.score(row, *target, &mut score);
