@@ -5,6 +5,7 @@
     reason = "each test file compiles this module anew and uses a part of it"
 )]
 
+pub mod cells;
 pub mod compare;
 pub mod differences;
 pub mod golden;
