@@ -4,6 +4,8 @@ use eligibility_kernels::{Level, Real};
 use proptest::prelude::*;
 use proptest::sample::select;
 
+pub(crate) mod derivative;
+
 /// Every level of this machine.
 ///
 /// With `ELIGIBILITY_REQUIRE_LEVEL` set, a machine that lacks the level named there fails, so that a green run cannot
