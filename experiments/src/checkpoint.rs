@@ -17,14 +17,13 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
 
-use eligibility::Scalar;
+use eligibility::{Error, Network, Optimizer, Scalar};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::failure::Failure;
-use crate::trainer::Trainer;
 
 /// An element type as it lies in a file.
 pub(crate) trait Element: Scalar {
@@ -58,19 +57,35 @@ impl Element for f64 {
     }
 }
 
+/// Whatever is trained: what of it goes into a checkpoint beside its progress.
+pub(crate) trait Trained<T: Element> {
+    fn network(&self) -> &Network<T>;
+    fn optimizer(&self) -> &dyn Optimizer<T>;
+    /// The same, to be restored.
+    fn parts_mut(&mut self) -> (&mut Network<T>, &mut dyn Optimizer<T>);
+    /// Feedback weights that change with the updates, if there are any.
+    fn adaptive_feedback(&self) -> Option<&[T]> {
+        None
+    }
+    /// Puts such weights back, of the same size.
+    fn set_adaptive_feedback(&mut self, _weights: &[T]) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
 /// Writes a checkpoint to `path`.
 pub(crate) fn save<T: Element>(
     path: &Path,
-    trainer: &Trainer<T>,
+    trained: &impl Trained<T>,
     progress: &impl Serialize,
     log_bytes: u64,
 ) -> Result<(), Failure> {
     let wrong = |error: &dyn std::fmt::Display| Failure::new(format!("cannot encode a checkpoint: {error}"));
-    let mut tensors = vec![("parameters".to_owned(), T::to_bytes(trainer.network.parameters()))];
-    for (name, average) in trainer.optimizer.averages() {
+    let mut tensors = vec![("parameters".to_owned(), T::to_bytes(trained.network().parameters()))];
+    for (name, average) in trained.optimizer().averages() {
         tensors.push((format!("optimizer.{name}"), T::to_bytes(average)));
     }
-    if let Some(feedback) = trainer.adaptive_feedback() {
+    if let Some(feedback) = trained.adaptive_feedback() {
         tensors.push(("feedback".to_owned(), T::to_bytes(feedback)));
     }
     let mut views = Vec::with_capacity(tensors.len());
@@ -78,15 +93,15 @@ pub(crate) fn save<T: Element>(
         let length = bytes.len() / size_of::<T>();
         views.push((name, TensorView::new(T::DTYPE, vec![length], bytes).map_err(|error| wrong(&error))?));
     }
-    let layers = trainer.network.layers();
+    let layers = trained.network().layers();
     let metadata = HashMap::from([
         ("progress".to_owned(), serde_json::to_string(progress).map_err(|error| wrong(&error))?),
-        ("optimizer-updates".to_owned(), trainer.optimizer.updates().to_string()),
+        ("optimizer-updates".to_owned(), trained.optimizer().updates().to_string()),
         ("log-bytes".to_owned(), log_bytes.to_string()),
         ("input".to_owned(), layers[0].input().to_string()),
         ("hidden".to_owned(), layers[0].output().to_string()),
         ("layers".to_owned(), layers.len().to_string()),
-        ("output".to_owned(), trainer.network.readout().output().to_string()),
+        ("output".to_owned(), trained.network().readout().output().to_string()),
     ]);
     let bytes = safetensors::serialize(views, Some(metadata)).map_err(|error| wrong(&error))?;
     replace(path, &bytes)
@@ -129,7 +144,7 @@ impl Checkpoint {
     /// Puts weights and averages back, and returns the progress.
     pub(crate) fn restore<T: Element, P: DeserializeOwned>(
         &self,
-        trainer: &mut Trainer<T>,
+        trained: &mut impl Trained<T>,
     ) -> Result<P, Failure> {
         let tensors = SafeTensors::deserialize(&self.bytes)
             .map_err(|error| unusable(&format!("the checkpoint is damaged ({error})")))?;
@@ -148,16 +163,17 @@ impl Checkpoint {
             T::from_bytes(tensor.data(), values);
             Ok(())
         };
-        read("parameters", trainer.network.parameters_mut())?;
-        let (updates, averages) = trainer.optimizer.averages_mut();
+        let (network, optimizer) = trained.parts_mut();
+        read("parameters", network.parameters_mut())?;
+        let (updates, averages) = optimizer.averages_mut();
         *updates = self.number("optimizer-updates")?;
         for (name, average) in averages {
             read(&format!("optimizer.{name}"), average)?;
         }
-        if let Some(feedback) = trainer.adaptive_feedback() {
+        if let Some(feedback) = trained.adaptive_feedback() {
             let mut feedback = feedback.to_vec();
             read("feedback", &mut feedback)?;
-            trainer.set_adaptive_feedback(&feedback)?;
+            trained.set_adaptive_feedback(&feedback)?;
         }
         serde_json::from_str(self.entry("progress")?).map_err(|error| {
             unusable(&format!("entry `progress` of the checkpoint is not readable ({error})"))

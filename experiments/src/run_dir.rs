@@ -20,10 +20,9 @@ use eligibility::Level;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::checkpoint::{self, Checkpoint, Element};
+use crate::checkpoint::{self, Checkpoint, Element, Trained};
 use crate::failure::Failure;
 use crate::options::RunArgs;
-use crate::trainer::Trainer;
 
 pub(crate) const OPTIONS: &str = "options.json";
 pub(crate) const LOG: &str = "log.jsonl";
@@ -141,12 +140,12 @@ impl RunDir {
     /// Saves a checkpoint that goes with the log as it is now.
     pub(crate) fn checkpoint<T: Element>(
         &mut self,
-        trainer: &Trainer<T>,
+        trained: &impl Trained<T>,
         progress: &impl Serialize,
     ) -> Result<(), Failure> {
         let log_bytes = (self.log.sync_data().and_then(|()| self.log.stream_position()))
             .map_err(Failure::io("write", &self.path.join(LOG)))?;
-        checkpoint::save(&self.path.join(CHECKPOINT), trainer, progress, log_bytes)
+        checkpoint::save(&self.path.join(CHECKPOINT), trained, progress, log_bytes)
     }
 
     /// Writes the summary.

@@ -15,7 +15,7 @@ use eligibility::{
 };
 use peak_alloc::PeakAlloc;
 
-use crate::checkpoint::Element;
+use crate::checkpoint::{Element, Trained};
 use crate::failure::Failure;
 use crate::options::{EchoKind, FeedbackKind, LearnerKind, OptimizerKind, Training};
 use crate::seeds::{Purpose, rng};
@@ -87,7 +87,7 @@ impl<T: Element> Trainer<T> {
             clip_global_norm::<T>(&mut [], limit)?; // rejects a limit that is no norm, before anything is trained
         }
         Ok(Self {
-            optimizer: optimizer(options, &network)?,
+            optimizer: optimizer(options.optimizer, options.lr, options.rmsprop_decay, &network)?,
             recipe,
             learner: None,
             gradient: network.zero_gradient(),
@@ -131,27 +131,6 @@ impl<T: Element> Trainer<T> {
         Ok(score)
     }
 
-    /// Feedback weights that change with the updates: `[output, hidden]`.
-    pub(crate) fn adaptive_feedback(&self) -> Option<&[T]> {
-        match &self.recipe {
-            Recipe::Eprop(EpropOptions { feedback: Feedback::Adaptive(feedback), .. }) => {
-                Some(feedback.matrix())
-            }
-            _ => None,
-        }
-    }
-
-    /// Puts such weights back, of the same size.
-    pub(crate) fn set_adaptive_feedback(&mut self, weights: &[T]) -> Result<(), Error> {
-        if let Recipe::Eprop(EpropOptions { feedback: Feedback::Adaptive(feedback), .. }) = &mut self.recipe {
-            let mut matrix = Buffer::zeros(feedback.matrix().len());
-            matrix.copy_from_slice(weights);
-            *feedback = AdaptiveFeedback::new(matrix, feedback.decay())?;
-            self.learner = None;
-        }
-        Ok(())
-    }
-
     /// Heap bytes of the learner at the peak of training so far, without the workspace of matrix products, which is the
     /// same for all learners (0 if no counting allocator is installed).
     pub(crate) fn learner_bytes(&self) -> usize {
@@ -176,6 +155,35 @@ impl<T: Element> Trainer<T> {
         };
         self.held_bytes = PeakAlloc.current_usage().saturating_sub(before);
         Ok((rows, learner))
+    }
+}
+
+impl<T: Element> Trained<T> for Trainer<T> {
+    fn network(&self) -> &Network<T> {
+        &self.network
+    }
+    fn optimizer(&self) -> &dyn Optimizer<T> {
+        self.optimizer.as_ref()
+    }
+    fn parts_mut(&mut self) -> (&mut Network<T>, &mut dyn Optimizer<T>) {
+        (&mut self.network, self.optimizer.as_mut())
+    }
+    fn adaptive_feedback(&self) -> Option<&[T]> {
+        match &self.recipe {
+            Recipe::Eprop(EpropOptions { feedback: Feedback::Adaptive(feedback), .. }) => {
+                Some(feedback.matrix())
+            }
+            _ => None,
+        }
+    }
+    fn set_adaptive_feedback(&mut self, weights: &[T]) -> Result<(), Error> {
+        if let Recipe::Eprop(EpropOptions { feedback: Feedback::Adaptive(feedback), .. }) = &mut self.recipe {
+            let mut matrix = Buffer::zeros(feedback.matrix().len());
+            matrix.copy_from_slice(weights);
+            *feedback = AdaptiveFeedback::new(matrix, feedback.decay())?;
+            self.learner = None;
+        }
+        Ok(())
     }
 }
 
@@ -208,13 +216,19 @@ fn eprop_options<T: Element>(
     })
 }
 
-fn optimizer<T: Element>(options: &Training, network: &Network<T>) -> Result<Box<dyn Optimizer<T>>, Error> {
-    Ok(match options.optimizer {
-        OptimizerKind::Sgd => Box::new(Sgd::new(network, options.lr)?),
-        OptimizerKind::Adam => Box::new(Adam::new(network, options.lr)?),
+/// The optimiser; `rmsprop_decay` none for the library's own.
+pub(crate) fn optimizer<T: Element>(
+    kind: OptimizerKind,
+    lr: f64,
+    rmsprop_decay: Option<f64>,
+    network: &Network<T>,
+) -> Result<Box<dyn Optimizer<T>>, Error> {
+    Ok(match kind {
+        OptimizerKind::Sgd => Box::new(Sgd::new(network, lr)?),
+        OptimizerKind::Adam => Box::new(Adam::new(network, lr)?),
         OptimizerKind::Rmsprop => {
-            let rmsprop = RmsProp::new(network, options.lr)?;
-            match options.rmsprop_decay {
+            let rmsprop = RmsProp::new(network, lr)?;
+            match rmsprop_decay {
                 Some(decay) => Box::new(rmsprop.with_decay(decay)?),
                 None => Box::new(rmsprop),
             }
