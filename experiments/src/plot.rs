@@ -7,7 +7,7 @@ use plotters::prelude::*;
 use crate::checkpoint::replace;
 use crate::failure::Failure;
 
-/// A named curve: points (x, y); y of a learning curve is a fraction, drawn in per cent.
+/// A named curve: points (x, y).
 #[derive(Clone, Debug)]
 pub(crate) struct Curve {
     pub(crate) name: String,
@@ -29,46 +29,55 @@ const COLORS: [RGBColor; 9] = [
 /// Up to so many curves are named within the chart, more beside it.
 const NAMES_INSIDE: usize = 2;
 
-/// Draws the curves to `path`; the vertical axis starts at zero.
+/// Draws the curves, fractions, to `path` in per cent; the vertical axis starts at zero.
 pub(crate) fn learning_curve(
     path: &Path,
     title: &str,
     x_label: &str,
     curves: &[Curve],
 ) -> Result<(), Failure> {
+    let percent = |curve: &Curve| Curve {
+        name: curve.name.clone(),
+        points: curve.points.iter().map(|&(x, y)| (x, 100.0 * y)).collect(),
+    };
+    let curves: Vec<Curve> = curves.iter().map(percent).collect();
+    linear(path, Scale { title, x: x_label, y: "error (%)" }, 1.0, &curves)
+}
+
+/// Draws the curves to `path`; the vertical axis goes from zero to at least `y_least`.
+pub(crate) fn linear(path: &Path, scale: Scale<'_>, y_least: f64, curves: &[Curve]) -> Result<(), Failure> {
     let mut svg = String::new();
-    draw(&mut svg, title, x_label, curves)
+    draw(&mut svg, scale, y_least, curves)
         .map_err(|error| Failure::new(format!("cannot draw {}: {error}", path.display())))?;
     replace(path, svg.as_bytes())
 }
 
 fn draw(
     svg: &mut String,
-    title: &str,
-    x_label: &str,
+    scale: Scale<'_>,
+    y_least: f64,
     curves: &[Curve],
 ) -> Result<(), DrawingAreaErrorKind<std::io::Error>> {
     let points = || curves.iter().flat_map(|curve| &curve.points);
     let x_max = points().map(|point| point.0).fold(1.0, f64::max);
-    let y_max = points().map(|point| 105.0 * point.1).fold(1.0, f64::max);
+    let y_max = points().map(|point| 1.05 * point.1).fold(y_least, f64::max);
     let beside = curves.len() > NAMES_INSIDE;
     let width = if beside { 1160 } else { 800 };
     let whole = SVGBackend::with_string(svg, (width, 480)).into_drawing_area();
     whole.fill(&WHITE)?;
     let (area, names) = whole.split_horizontally(800);
     let mut chart = ChartBuilder::on(&area)
-        .caption(title, ("sans-serif", 18))
+        .caption(scale.title, ("sans-serif", 18))
         .margin(12)
         .x_label_area_size(40)
         .y_label_area_size(56)
         .build_cartesian_2d(0.0..x_max, 0.0..y_max)?;
-    (chart.configure_mesh().x_desc(x_label).y_desc("error (%)").max_light_lines(0))
+    (chart.configure_mesh().x_desc(scale.x).y_desc(scale.y).max_light_lines(0))
         .x_label_formatter(&|x| format!("{x:.0}"))
         .draw()?;
     for (curve, color) in curves.iter().zip(COLORS.iter().cycle()) {
-        let points = curve.points.iter().map(|&(x, y)| (x, 100.0 * y));
         chart
-            .draw_series(LineSeries::new(points, color.stroke_width(2)))?
+            .draw_series(LineSeries::new(curve.points.iter().copied(), color.stroke_width(2)))?
             .label(&curve.name)
             .legend(|(x, y)| PathElement::new([(x, y), (x + 16, y)], color.stroke_width(2)));
     }
