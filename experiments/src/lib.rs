@@ -3,7 +3,7 @@
 //! | layer | modules |
 //! |---|---|
 //! | what is asked | `cli`, `options`, `kinds`, `tables` |
-//! | data | [`idx`], `mnist`, `tca`, `seeds` |
+//! | data | [`idx`], `mnist`, `tca`, `three_state`, `seeds` |
 //! | training | `trainer`, `run_tca`, `run_mnist`, `epochs`, `tour` |
 //! | measuring | `time`, `timing`, `scaling`, `depth` |
 //! | what is left behind | `run_dir`, `checkpoint`, `plot`, `text_plot`, `progress`, `summary` |
@@ -33,6 +33,8 @@ mod summary;
 mod tables;
 mod tca;
 mod text_plot;
+#[cfg_attr(not(test), expect(dead_code, reason = "no command trains on it yet"))]
+mod three_state;
 mod time;
 mod timing;
 mod tour;
