@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
+use crate::conditioning::args::ConditioningArgs;
 use crate::depth::DepthArgs;
 use crate::failure::Failure;
 use crate::progress::Terminal;
@@ -33,6 +34,8 @@ enum Command {
     Smnist(Box<MnistArgs>),
     /// Permuted sequential MNIST: the pixels in one fixed random order
     Psmnist(Box<PermutedArgs>),
+    /// Trace conditioning: how soon the unconditioned stimulus comes, predicted and learned at every step
+    TraceConditioning(Box<ConditioningArgs>),
     /// The paper's table 1: sequential MNIST, e-prop and its extensions, BPTT
     Table1(Box<MnistTableArgs>),
     /// The paper's table 2: temporal credit assignment, extended e-prop and BPTT at four delays
@@ -63,6 +66,7 @@ pub(crate) fn run() -> Result<(), Failure> {
         Some(Command::Tca(args)) => args.run(),
         Some(Command::Smnist(args)) => args.run(),
         Some(Command::Psmnist(args)) => args.run(),
+        Some(Command::TraceConditioning(args)) => args.run(),
         Some(Command::Table1(args)) => args.run(&tables::TABLE1),
         Some(Command::Table2(args)) => args.run(&tables::TABLE2),
         Some(Command::Table3(args)) => args.run(&tables::TABLE3),
@@ -83,6 +87,7 @@ enum Task {
     Tca(Box<TcaArgs>),
     Smnist(Box<MnistArgs>),
     Psmnist(Box<PermutedArgs>),
+    TraceConditioning(Box<ConditioningArgs>),
 }
 
 impl TaskRun {
@@ -94,7 +99,8 @@ impl TaskRun {
             Some(Command::Tca(args)) => Ok(Self(Task::Tca(args))),
             Some(Command::Smnist(args)) => Ok(Self(Task::Smnist(args))),
             Some(Command::Psmnist(args)) => Ok(Self(Task::Psmnist(args))),
-            _ => Err(Failure::new("a table is made of runs of tca, smnist or psmnist")),
+            Some(Command::TraceConditioning(args)) => Ok(Self(Task::TraceConditioning(args))),
+            _ => Err(Failure::new("a table is made of runs of tca, smnist, psmnist or trace-conditioning")),
         }
     }
 
@@ -104,6 +110,7 @@ impl TaskRun {
             Task::Tca(args) => args.identity(),
             Task::Smnist(args) => args.identity(),
             Task::Psmnist(args) => args.identity(),
+            Task::TraceConditioning(args) => args.identity(),
         }
     }
 
@@ -113,11 +120,13 @@ impl TaskRun {
             Task::Tca(args) => args.run.terminal = terminal,
             Task::Smnist(args) => args.run.terminal = terminal,
             Task::Psmnist(args) => args.mnist.run.terminal = terminal,
+            Task::TraceConditioning(args) => args.run.terminal = terminal,
         }
         match &self.0 {
             Task::Tca(args) => args.run(),
             Task::Smnist(args) => args.run(),
             Task::Psmnist(args) => args.run(),
+            Task::TraceConditioning(args) => args.run(),
         }
     }
 }
@@ -130,5 +139,18 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_line_of_a_run_of_conditioning_asks_for_the_same_run() {
+        for typed in ["", "--isi 30", "--isi-range 24-36 --optimizer rmsprop --clip 1 --type f64 --lambda 0"]
+        {
+            let words = |line: &str| -> Vec<String> {
+                format!("trace-conditioning {line}").split_whitespace().map(str::to_owned).collect()
+            };
+            let first = TaskRun::parse(&words(typed)).unwrap().identity().unwrap();
+            let second = TaskRun::parse(&words(&first.line())).unwrap().identity().unwrap();
+            assert_eq!(first.options, second.options, "{typed}");
+        }
     }
 }

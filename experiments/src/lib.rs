@@ -3,8 +3,8 @@
 //! | layer | modules |
 //! |---|---|
 //! | what is asked | `cli`, `options`, `kinds`, `tables` |
-//! | data | [`idx`], `mnist`, `tca`, `three_state`, `seeds` |
-//! | training | `trainer`, `run_tca`, `run_mnist`, `epochs`, `tour` |
+//! | data | [`idx`], `mnist`, `tca`, `conditioning`, `three_state`, `seeds` |
+//! | training | `trainer`, `run_tca`, `run_mnist`, `epochs`, `run_conditioning`, `tour` |
 //! | measuring | `time`, `timing`, `scaling`, `depth` |
 //! | what is left behind | `run_dir`, `checkpoint`, `plot`, `text_plot`, `progress`, `summary` |
 //!
@@ -15,6 +15,7 @@ use std::process::ExitCode;
 
 mod checkpoint;
 mod cli;
+mod conditioning;
 mod depth;
 mod epochs;
 mod failure;
@@ -24,6 +25,7 @@ mod mnist;
 mod options;
 mod plot;
 mod progress;
+mod run_conditioning;
 mod run_dir;
 mod run_mnist;
 mod run_tca;

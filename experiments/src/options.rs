@@ -86,7 +86,7 @@ pub(crate) struct RunArgs {
     /// Start over, even if there is a checkpoint to go on from
     #[arg(long)]
     pub(crate) fresh: bool,
-    /// Updates from one checkpoint to the next [default: 1000 for tca, 100 for MNIST]
+    /// Updates from one checkpoint to the next [default: 1000 for tca, 100 for MNIST, --episode for trace-conditioning]
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) checkpoint_every: Option<u64>,
     /// Pause after this many updates in all, with a checkpoint: the same command goes on from there

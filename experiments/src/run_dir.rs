@@ -8,7 +8,7 @@
 //! | `summary.md`, `curve.svg` | the result, for people |
 //!
 //! A run goes on from its checkpoint if task, options, version and level are those recorded; otherwise the first
-//! difference is an error. Only its length, `--updates` or `--epochs`, may change: a finished run can be continued. The
+//! difference is an error. Only its length, `--updates`, `--epochs` or `--steps`, may change: a finished run can be continued. The
 //! log is cut back to what the checkpoint has seen.
 
 use std::fs::{self, File};
@@ -31,7 +31,7 @@ const SUMMARY: &str = "summary.md";
 const CURVE: &str = "curve.svg";
 
 /// Options that say how long a run lasts, and nothing about what it computes until then.
-const LENGTHS: [&str; 2] = ["updates", "epochs"];
+const LENGTHS: [&str; 3] = ["updates", "epochs", "steps"];
 
 /// An open run.
 #[derive(Debug)]
@@ -120,9 +120,14 @@ impl RunDir {
         self.log.write_all(format!("{line}\n").as_bytes()).map_err(Failure::io("write", &self.path.join(LOG)))
     }
 
-    /// Records why a run cannot go on, and hands the reason back.
+    /// Records why a run cannot go on after so many updates, and hands the reason back.
     pub(crate) fn failed<R>(&mut self, update: u64, reason: Failure) -> Result<R, Failure> {
-        self.log(&json!({"event": "failed", "update": update, "reason": reason.to_string()}))?;
+        self.failed_at("update", update, reason)
+    }
+
+    /// The same after so many of another `unit`.
+    pub(crate) fn failed_at<R>(&mut self, unit: &str, done: u64, reason: Failure) -> Result<R, Failure> {
+        self.log(&json!({"event": "failed", unit: done, "reason": reason.to_string()}))?;
         Err(reason)
     }
 

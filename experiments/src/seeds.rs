@@ -25,6 +25,10 @@ pub(crate) enum Purpose {
     Timing = 7,
     /// Data on which gradients are compared.
     Comparison = 8,
+    /// Intervals of a trial of conditioning; the index is the trial.
+    Trial = 9,
+    /// Distractors of conditioning; the index is the step.
+    Distractors = 10,
 }
 
 /// The generator for one purpose.

@@ -2,6 +2,7 @@
 
 mod common;
 
+mod conditioning;
 mod mnist;
 mod tables;
 mod tca;
