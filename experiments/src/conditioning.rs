@@ -29,6 +29,7 @@ use crate::seeds::{Purpose, rng};
 
 pub(crate) mod args;
 pub(crate) mod cells;
+pub(crate) mod floor;
 pub(crate) mod returns;
 pub(crate) mod td;
 

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use crate::checkpoint::{Checkpoint, Element, Trained};
 use crate::conditioning::args::{ConditioningArgs, Options};
 use crate::conditioning::cells::build;
+use crate::conditioning::floor::least_msre;
 use crate::conditioning::returns::{Errors, Pending, Returns, last_tenth};
 use crate::conditioning::td::Td;
 use crate::conditioning::{Clock, Conditioning};
@@ -196,7 +197,8 @@ impl ConditioningArgs {
             ));
             return Ok(());
         }
-        finish(&mut dir, &identity, &training.state, terminal)
+        let least = least_msre(&options.protocol, options.gamma);
+        finish(&mut dir, &identity, &training.state, least, terminal)
     }
 }
 
@@ -212,8 +214,14 @@ fn check_goes_on(done: u64, options: &Options) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The last record, the summary and the curve.
-fn finish(dir: &mut RunDir, identity: &Identity, state: &State, terminal: &Terminal) -> Result<(), Failure> {
+/// The last record, the summary and the curve; `least` is the MSRE below which none can be.
+fn finish(
+    dir: &mut RunDir,
+    identity: &Identity,
+    state: &State,
+    least: f64,
+    terminal: &Terminal,
+) -> Result<(), Failure> {
     let records = dir.records()?;
     let curve = |name: &str, key: &str| Curve {
         name: name.into(),
@@ -227,6 +235,7 @@ fn finish(dir: &mut RunDir, identity: &Identity, state: &State, terminal: &Termi
         "step": state.step,
         "msre_last_tenth": msre,
         "zero_msre_last_tenth": zero,
+        "least_msre": least,
         "seconds": state.seconds,
     }))?;
     let option = |key: &str| identity.options[key].as_str().unwrap_or("?");
@@ -238,10 +247,19 @@ fn finish(dir: &mut RunDir, identity: &Identity, state: &State, terminal: &Termi
         option("learner")
     );
     let scale = Scale { title: &title, x: "step", y: "mean squared return error" };
-    linear(&dir.curve(), scale, 0.1, &[curve("MSRE", "msre"), curve("the constant 0", "zero_msre")])?;
+    let curves = [
+        curve("MSRE", "msre"),
+        curve("of the constant 0", "zero_msre"),
+        Curve {
+            name: "the least there can be".into(),
+            points: vec![(0.0, least), (state.step as f64, least)],
+        },
+    ];
+    linear(&dir.curve(), scale, 0.1, &curves)?;
     let rows = [
         ["MSRE over the last tenth".into(), format!("{msre:.5}")],
         ["the same of the constant 0".into(), format!("{zero:.5}")],
+        ["the least that any predictor can have".into(), format!("{least:.5}")],
         ["steps".into(), state.step.to_string()],
         ["time per step".into(), duration(state.seconds / state.step as f64)],
         ["total time".into(), duration(state.seconds)],

@@ -75,7 +75,7 @@ pub(crate) struct ConditioningArgs {
     /// Steps of an episode: then state and traces start anew from zero, so that a run can go on from there
     #[arg(long, default_value_t = 200_000, value_parser = positive())]
     episode: u64,
-    /// Steps per record in the log
+    /// Steps per record in the log; a tenth of --steps, or a fraction of that, makes the error over the last tenth exact
     #[arg(long, default_value_t = 10_000, value_parser = positive())]
     log_every: u64,
     /// Recurrent cell that predicts

@@ -91,7 +91,8 @@ pub(crate) fn default_horizon(gamma: f64) -> usize {
 }
 
 /// MSRE and that of the constant 0 over the last tenth of a run of `length` steps: the mean over the `progress` records
-/// beyond nine tenths of it, weighted by their number of predictions. None if nothing was scored there.
+/// beyond nine tenths of it, weighted by their number of predictions; the first may reach back further, if records are far
+/// apart. None if nothing was scored there.
 pub(crate) fn last_tenth(records: &[Value], length: u64) -> Option<[f64; 2]> {
     let (mut scored, mut sums) = (0.0, [0.0; 2]);
     let last = 9 * length / 10 + 1..=length;

@@ -122,5 +122,9 @@ fn predictions_get_better_than_none() {
     let records = log(&dir.path().join("runs/trace-conditioning-lstm-eprop-seed1"));
     let end = records.last().unwrap();
     let [msre, zero] = ["msre_last_tenth", "zero_msre_last_tenth"].map(|key| end[key].as_f64().unwrap());
-    assert!(msre < 0.5 * zero, "{msre}, and {zero} of the constant 0");
+    let least = end["least_msre"].as_f64().unwrap();
+    assert!(
+        0.0 < least && least < msre && msre < 0.5 * zero,
+        "{msre}, of the constant 0 {zero}, at least {least}"
+    );
 }
