@@ -16,13 +16,9 @@
 //! After the benchmark of Rafiee et al. 2023, *From eye-blinks to state construction*. Intervals are drawn from a
 //! generator keyed by the trial, distractors from one keyed by the step: the stream goes on from its [`Clock`] alone.
 
-use std::fmt;
-use std::ops::RangeInclusive;
-use std::str::FromStr;
-
 use eligibility::Scalar;
 use rand::RngExt;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
 use crate::seeds::{Purpose, rng};
@@ -31,55 +27,15 @@ pub(crate) mod args;
 pub(crate) mod cells;
 pub(crate) mod floor;
 pub(crate) mod returns;
+mod span;
 pub(crate) mod td;
+
+pub(crate) use span::{LONGEST, Span};
 
 /// Steps that a distractor stays on.
 const DISTRACTOR_LENGTH: u32 = 4;
 /// More are taken for a typing error.
 pub(crate) const MOST_DISTRACTORS: usize = 100;
-/// Intervals and pulses beyond this too.
-pub(crate) const LONGEST: u64 = 10_000;
-
-/// A range of whole numbers of steps, both ends included: `14-26`, or `20` for 20 alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Span {
-    pub(crate) first: u64,
-    pub(crate) last: u64,
-}
-
-impl Span {
-    /// From m - floor(m / 3) to m + floor(m / 3).
-    pub(crate) fn around(middle: u64) -> Self {
-        Self { first: middle - middle / 3, last: middle + middle / 3 }
-    }
-
-    fn range(self) -> RangeInclusive<u64> {
-        self.first..=self.last
-    }
-}
-
-impl FromStr for Span {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (first, last) = text.split_once('-').unwrap_or((text, text));
-        match (first.parse(), last.parse()) {
-            (Ok(first @ 1..=LONGEST), Ok(last @ 1..=LONGEST)) if first <= last => Ok(Self { first, last }),
-            _ => Err(format!("expected a range of steps such as 14-26, each from 1 to {LONGEST}")),
-        }
-    }
-}
-
-impl fmt::Display for Span {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.first, self.last)
-    }
-}
-
-impl Serialize for Span {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
 
 /// The law of the stream.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -198,6 +154,7 @@ impl Conditioning {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::ops::RangeInclusive;
 
     const STEPS: usize = 200_000;
 
@@ -296,13 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_reads_as_it_is_written_and_pulses_must_end_before_the_next() {
-        assert_eq!("14-26".parse(), Ok(Span::around(20)));
-        assert_eq!("100".parse(), Ok(Span { first: 100, last: 100 }));
-        assert_eq!(Span::around(10).to_string(), "7-13");
-        for wrong in ["", "0", "5-4", "1-10001", "-3", "a-b"] {
-            assert!(wrong.parse::<Span>().is_err(), "{wrong}");
-        }
+    fn pulses_must_end_before_the_next() {
         assert!(Protocol { us_length: 81, ..protocol() }.check().is_err());
         assert!(Protocol { cs_length: 94, ..protocol() }.check().is_err());
     }
