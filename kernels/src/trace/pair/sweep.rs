@@ -6,6 +6,10 @@
 use super::super::sweep::flush;
 use super::{PairTraceContract, PairTraceStep, Sizes};
 use crate::lanes::Lanes;
+use crate::real::Real;
+
+/// Vectors between two checks of the loop and the lengths.
+const GROUP: usize = 2;
 
 /// What adds a unit's trace to gradients.
 #[derive(Clone, Copy)]
@@ -18,23 +22,14 @@ struct Signal<V: Lanes> {
 impl<V: Lanes> Signal<V> {
     /// `(2)` for sum 0, and the second half of `(2')` for sum 1, in the order in which (2) would add the turned trace.
     #[inline(always)]
-    fn add<const FULL: bool, const SUMS: usize>(
-        self,
-        [first, second]: [V; 2],
-        start: usize,
-        width: usize,
-        sums: &mut [&mut [V::Element]; SUMS],
-    ) {
+    fn add<const SUMS: usize>(self, [first, second]: [V; 2], totals: &mut [V; SUMS]) {
         let [c1, c2] = self.parts;
-        for (index, sum) in sums.iter_mut().enumerate() {
-            let sum = &mut sum[start..][..width];
-            let total = V::load_part::<FULL>(self.token, sum);
-            let total = if index == 0 {
-                c2.mul_add(second, c1.mul_add(first, total))
+        for (index, total) in totals.iter_mut().enumerate() {
+            *total = if index == 0 {
+                c2.mul_add(second, c1.mul_add(first, *total))
             } else {
-                c2.mul_add(first, (-c1).mul_add(second, total))
+                c2.mul_add(first, (-c1).mul_add(second, *total))
             };
-            total.store_part::<FULL>(sum);
         }
     }
 
@@ -50,7 +45,38 @@ impl<V: Lanes> Signal<V> {
         let width = if FULL { V::WIDTH } else { width };
         let first = V::load_part::<FULL>(self.token, &first[start..][..width]);
         let second = V::load_part::<FULL>(self.token, &second[start..][..width]);
-        self.add::<FULL, SUMS>([first, second], start, width, sums);
+        let mut totals = load::<V, FULL, SUMS>(self.token, start, width, sums);
+        self.add([first, second], &mut totals);
+        store::<V, FULL, SUMS>(totals, start, width, sums);
+    }
+}
+
+/// A vector of each slice, from `start` on. All that a step reads is loaded before anything is stored: where the slices lie
+/// at the same place in their pages, a load waits for a store to another of them.
+#[inline(always)]
+fn load<V: Lanes, const FULL: bool, const COUNT: usize>(
+    token: V::Token,
+    start: usize,
+    width: usize,
+    sources: &[&mut [V::Element]; COUNT],
+) -> [V; COUNT] {
+    let mut vectors = [V::splat(token, V::Element::ZERO); COUNT];
+    for (vector, source) in vectors.iter_mut().zip(sources) {
+        *vector = V::load_part::<FULL>(token, &source[start..][..width]);
+    }
+    vectors
+}
+
+/// Stores a vector to each slice, from `start` on.
+#[inline(always)]
+fn store<V: Lanes, const FULL: bool, const COUNT: usize>(
+    vectors: [V; COUNT],
+    start: usize,
+    width: usize,
+    targets: &mut [&mut [V::Element]; COUNT],
+) {
+    for (vector, target) in vectors.into_iter().zip(targets) {
+        vector.store_part::<FULL>(&mut target[start..][..width]);
     }
 }
 
@@ -74,24 +100,30 @@ impl<V: Lanes> Unit<V> {
         [flush(self.signal.token, next[0]), flush(self.signal.token, next[1])]
     }
 
-    /// `(1)` and `(2)` for one vector; of fewer elements than it has only if not `FULL`.
+    /// `(1)` and `(2)` for `VECTORS` vectors of `width` elements: fewer than a whole vector only if not `FULL`.
     #[inline(always)]
-    fn step<const FULL: bool, const GATE: usize, const SUMS: usize>(
+    fn step<const VECTORS: usize, const FULL: bool, const GATE: usize, const SUMS: usize>(
         self,
         start: usize,
         width: usize,
         presynaptic: &[V::Element],
-        [first, second]: &mut [&mut [V::Element]; 2],
+        trace: &mut [&mut [V::Element]; 2],
         sums: &mut [&mut [V::Element]; SUMS],
     ) {
         let (width, token) = (if FULL { V::WIDTH } else { width }, self.signal.token);
-        let (first, second) = (&mut first[start..][..width], &mut second[start..][..width]);
-        let z = V::load_part::<FULL>(token, &presynaptic[start..][..width]);
-        let trace = [V::load_part::<FULL>(token, first), V::load_part::<FULL>(token, second)];
-        let next = self.next::<GATE>(trace, z);
-        next[0].store_part::<FULL>(first);
-        next[1].store_part::<FULL>(second);
-        self.signal.add::<FULL, SUMS>(next, start, width, sums);
+        let presynaptic = &presynaptic[start..][..VECTORS * width];
+        let mut trace = part(trace, start, VECTORS * width);
+        let mut sums = part(sums, start, VECTORS * width);
+        for vector in 0..VECTORS {
+            let start = vector * width;
+            let z = V::load_part::<FULL>(token, &presynaptic[start..][..width]);
+            let before = load::<V, FULL, 2>(token, start, width, &trace);
+            let mut totals = load::<V, FULL, SUMS>(token, start, width, &sums);
+            let next = self.next::<GATE>(before, z);
+            self.signal.add(next, &mut totals);
+            store::<V, FULL, 2>(next, start, width, &mut trace);
+            store::<V, FULL, SUMS>(totals, start, width, &mut sums);
+        }
     }
 }
 
@@ -187,7 +219,11 @@ fn part<'a, T, const COUNT: usize>(
     start: usize,
     length: usize,
 ) -> [&'a mut [T]; COUNT] {
-    slices.each_mut().map(|slice| &mut slice[start..][..length])
+    let mut parts = [(); COUNT].map(|()| [].as_mut_slice());
+    for (part, slice) in parts.iter_mut().zip(slices) {
+        *part = &mut slice[start..][..length];
+    }
+    parts
 }
 
 /// The slices of one batch row and gate.
@@ -212,28 +248,55 @@ impl<V: Lanes, const SUMS: usize> Gate<'_, V, SUMS> {
     #[inline(always)]
     fn sweep<const GATE: usize>(mut self) {
         let (token, Sizes { units, columns, .. }) = (self.token, self.sizes);
-        let body = columns - columns % V::WIDTH;
+        let plane = |plane: usize| &self.decay[plane * units..][..units];
+        let decay = [plane(0), plane(1), plane(2), plane(3)];
+        let (influence, z) = (&self.influence[..units], &self.presynaptic[..columns]);
+        let signal =
+            if SUMS == 0 { [influence; 2] } else { [&self.signal[..units], &self.signal[units..][..units]] };
+        let (groups, body) = (columns - columns % (GROUP * V::WIDTH), columns - columns % V::WIDTH);
         for index in 0..units {
-            let influence = V::splat(token, self.influence[index]);
-            let mut decay = [influence; 4];
-            for (plane, decay) in decay.iter_mut().enumerate() {
-                *decay = V::splat(token, self.decay[plane * units + index]);
+            let unit = Unit::<V> {
+                decay: splats(token, decay, index),
+                influence: V::splat(token, influence[index]),
+                signal: Signal { token, parts: splats(token, signal, index) },
+            };
+            let (mut trace, mut sums) = (take(&mut self.trace, columns), take(&mut self.sums, columns));
+            let mut start = 0;
+            while start < groups {
+                unit.step::<GROUP, true, GATE, SUMS>(start, V::WIDTH, z, &mut trace, &mut sums);
+                start += GROUP * V::WIDTH;
             }
-            let mut parts = [influence; 2];
-            if SUMS > 0 {
-                parts = [V::splat(token, self.signal[index]), V::splat(token, self.signal[units + index])];
-            }
-            let unit = Unit { decay, influence, signal: Signal { token, parts } };
-            let (mut trace, mut sums) = (
-                part(&mut self.trace, index * columns, columns),
-                part(&mut self.sums, index * columns, columns),
-            );
-            for start in (0..body).step_by(V::WIDTH) {
-                unit.step::<true, GATE, SUMS>(start, V::WIDTH, self.presynaptic, &mut trace, &mut sums);
+            while start < body {
+                unit.step::<1, true, GATE, SUMS>(start, V::WIDTH, z, &mut trace, &mut sums);
+                start += V::WIDTH;
             }
             if body < columns {
-                unit.step::<false, GATE, SUMS>(body, columns - body, self.presynaptic, &mut trace, &mut sums);
+                unit.step::<1, false, GATE, SUMS>(body, columns - body, z, &mut trace, &mut sums);
             }
         }
     }
+}
+
+/// Element `index` of each slice, in all lanes.
+#[inline(always)]
+fn splats<V: Lanes, const COUNT: usize>(
+    token: V::Token,
+    slices: [&[V::Element]; COUNT],
+    index: usize,
+) -> [V; COUNT] {
+    let mut vectors = [V::splat(token, V::Element::ZERO); COUNT];
+    for (vector, slice) in vectors.iter_mut().zip(slices) {
+        *vector = V::splat(token, slice[index]);
+    }
+    vectors
+}
+
+/// Cuts the first `length` elements off each slice.
+#[inline(always)]
+fn take<'a, T, const COUNT: usize>(slices: &mut [&'a mut [T]; COUNT], length: usize) -> [&'a mut [T]; COUNT] {
+    let mut heads = [(); COUNT].map(|()| [].as_mut_slice());
+    for (head, slice) in heads.iter_mut().zip(slices) {
+        (*head, *slice) = core::mem::take(slice).split_at_mut(length);
+    }
+    heads
 }

@@ -169,17 +169,17 @@ impl<V: Lanes, const PAIRS: usize, const SUMS: usize> Tile<'_, V, PAIRS, SUMS> {
         let length = VECTORS * width;
         let zero = V::splat(token, V::Element::ZERO);
         let mut totals = [[[zero; VECTORS]; PAIRS]; 2];
-        if SUMS > 0 || !sweep.forgotten {
+        for pair in 0..PAIRS {
+            for vector in 0..VECTORS {
+                self.contract::<FULL>(pair, start + vector * width, width);
+            }
+        }
+        if !sweep.forgotten {
             for pair in 0..PAIRS {
                 for vector in 0..VECTORS {
                     let carried = self.carry::<FULL>(pair, start + vector * width, width);
-                    for (totals, carried) in totals.iter_mut().zip(carried) {
-                        totals[pair][vector] = carried;
-                    }
+                    [totals[0][pair][vector], totals[1][pair][vector]] = carried;
                 }
-            }
-            if sweep.forgotten {
-                totals = [[[zero; VECTORS]; PAIRS]; 2];
             }
         }
         // Counted by hand: iterators over chunks would divide, once a tile.
@@ -212,26 +212,46 @@ impl<V: Lanes, const PAIRS: usize, const SUMS: usize> Tile<'_, V, PAIRS, SUMS> {
         }
     }
 
-    /// P_0 E_0, and (4) or (4'), for one vector of a pair: first the other component, then a component's own.
+    /// (4) or (4') for one vector of a pair.
     #[inline(always)]
-    fn carry<const FULL: bool>(&mut self, pair: usize, start: usize, width: usize) -> [V; 2] {
-        let token = self.token;
-        let first = V::load_part::<FULL>(token, &self.trace[0][pair][start..][..width]);
-        let second = V::load_part::<FULL>(token, &self.trace[1][pair][start..][..width]);
-        let (c1, c2) = (V::splat(token, self.omega[0][pair]), V::splat(token, self.omega[1][pair]));
-        for (index, gradient) in self.gradient.iter_mut().enumerate() {
-            let sum = &mut gradient[pair][start..][..width];
-            let total = V::load_part::<FULL>(token, sum);
-            let total = if index == 0 {
-                c2.mul_add(second, c1.mul_add(first, total))
-            } else {
-                c2.mul_add(first, (-c1).mul_add(second, total))
-            };
-            total.store_part::<FULL>(sum);
+    fn contract<const FULL: bool>(&mut self, pair: usize, start: usize, width: usize) {
+        if SUMS == 0 {
+            return;
         }
-        let [a11, a12, a21, a22] = [0, 1, 2, 3].map(|plane: usize| self.kept[plane][pair]);
-        let (a11, a12) = (V::splat(token, a11), V::splat(token, a12));
-        let (a21, a22) = (V::splat(token, a21), V::splat(token, a22));
+        let [first, second] = self.carried::<FULL>(pair, start, width);
+        let [c1, c2] = &self.omega;
+        let (c1, c2) = (V::splat(self.token, c1[pair]), V::splat(self.token, c2[pair]));
+        let mut totals = [first; SUMS];
+        for (total, gradient) in totals.iter_mut().zip(&self.gradient) {
+            *total = V::load_part::<FULL>(self.token, &gradient[pair][start..][..width]);
+        }
+        for (index, total) in totals.iter_mut().enumerate() {
+            *total = if index == 0 {
+                c2.mul_add(second, c1.mul_add(first, *total))
+            } else {
+                c2.mul_add(first, (-c1).mul_add(second, *total))
+            };
+        }
+        for (total, gradient) in totals.into_iter().zip(&mut self.gradient) {
+            total.store_part::<FULL>(&mut gradient[pair][start..][..width]);
+        }
+    }
+
+    /// P_0 E_0 for one vector of a pair: first the other component, then a component's own.
+    #[inline(always)]
+    fn carry<const FULL: bool>(&self, pair: usize, start: usize, width: usize) -> [V; 2] {
+        let [first, second] = self.carried::<FULL>(pair, start, width);
+        let [a11, a12, a21, a22] = &self.kept;
+        let (a11, a12) = (V::splat(self.token, a11[pair]), V::splat(self.token, a12[pair]));
+        let (a21, a22) = (V::splat(self.token, a21[pair]), V::splat(self.token, a22[pair]));
         [a11.mul_add(first, a12 * second), a22.mul_add(second, a21 * first)]
+    }
+
+    /// E_0 in one vector of a pair.
+    #[inline(always)]
+    fn carried<const FULL: bool>(&self, pair: usize, start: usize, width: usize) -> [V; 2] {
+        let [first, second] = &self.trace;
+        let first = V::load_part::<FULL>(self.token, &first[pair][start..][..width]);
+        [first, V::load_part::<FULL>(self.token, &second[pair][start..][..width])]
     }
 }
