@@ -175,7 +175,7 @@ pub(super) fn contract_rows<V: Lanes, const SUMS: usize>(
     sizes: Sizes,
 ) {
     let Sizes { gates, units, columns } = sizes;
-    let (gate_length, body) = (units * columns, columns - columns % V::WIDTH);
+    let gate_length = units * columns;
     if gates * gate_length == 0 {
         return;
     }
@@ -186,17 +186,31 @@ pub(super) fn contract_rows<V: Lanes, const SUMS: usize>(
             for index in 0..units {
                 let at = ((row * gates + gate) * units + index) * columns;
                 let trace = [&op.trace[0][at..][..columns], &op.trace[1][at..][..columns]];
-                let parts = [V::splat(token, signal[index]), V::splat(token, signal[units + index])];
-                let signal = Signal::<V> { token, parts };
                 let mut sums = part(&mut sums, index * columns, columns);
-                for start in (0..body).step_by(V::WIDTH) {
-                    signal.contract::<true, SUMS>(start, V::WIDTH, trace, &mut sums);
-                }
-                if body < columns {
-                    signal.contract::<false, SUMS>(body, columns - body, trace, &mut sums);
-                }
+                contract::<V, SUMS>(token, [signal[index], signal[units + index]], trace, &mut sums);
             }
         }
+    }
+}
+
+/// `(2)` or `(2')` for the trace of one unit and gate, whose slices are of one length.
+#[inline(always)]
+pub(super) fn contract<V: Lanes, const SUMS: usize>(
+    token: V::Token,
+    [c1, c2]: [V::Element; 2],
+    trace: [&[V::Element]; 2],
+    sums: &mut [&mut [V::Element]; SUMS],
+) {
+    let signal = Signal::<V> { token, parts: [V::splat(token, c1), V::splat(token, c2)] };
+    let columns = trace[0].len();
+    let body = columns - columns % V::WIDTH;
+    let mut start = 0;
+    while start < body {
+        signal.contract::<true, SUMS>(start, V::WIDTH, trace, sums);
+        start += V::WIDTH;
+    }
+    if body < columns {
+        signal.contract::<false, SUMS>(body, columns - body, trace, sums);
     }
 }
 
@@ -254,10 +268,10 @@ impl<V: Lanes, const SUMS: usize> Gate<'_, V, SUMS> {
         let signal =
             if SUMS == 0 { [influence; 2] } else { [&self.signal[..units], &self.signal[units..][..units]] };
         let (groups, body) = (columns - columns % (GROUP * V::WIDTH), columns - columns % V::WIDTH);
-        for index in 0..units {
+        for (index, &influence) in influence.iter().enumerate() {
             let unit = Unit::<V> {
                 decay: splats(token, decay, index),
-                influence: V::splat(token, influence[index]),
+                influence: V::splat(token, influence),
                 signal: Signal { token, parts: splats(token, signal, index) },
             };
             let (mut trace, mut sums) = (take(&mut self.trace, columns), take(&mut self.sums, columns));

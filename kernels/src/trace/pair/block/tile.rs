@@ -1,5 +1,5 @@
 //! Register tiles of a block: the two components of some units by some vectors, all steps, each element read and written
-//! once.
+//! once. What is carried in is contracted just before, row by row, so that a tile finds it in the first cache.
 //!
 //! ```text
 //! (3) E_K = P_0 E_0 + sum over s of (P_s e_m u_m(s)) z_s          (4) G += omega_1 E_1 + omega_2 E_2, and (4')
@@ -8,10 +8,15 @@
 //! `SUMS` says what a gate's traces carried in are added to: 0 nothing, 1 its own gradient (4), 2 those of both (4').
 
 use super::super::super::sweep::flush;
+use super::super::sweep::contract;
 use super::PairTraceBlock;
 use crate::lanes::Lanes;
 use crate::real::Real;
 use crate::strided::Strided;
+
+/// So many steps' factors of a tile are gathered before its first vector. Where units are a power of two, those of one tile
+/// lie at the same place in their pages, and more than a few do not stay in the first cache.
+const GATHERED: usize = 64;
 
 /// What all register tiles share.
 pub(super) struct Sweep<'a, V: Lanes> {
@@ -61,6 +66,7 @@ impl<'a, V: Lanes> Sweep<'a, V> {
         if gate_length == 0 {
             return;
         }
+        let mut gathered = [V::Element::ZERO; 6 * GATHERED];
         for gate in 0..self.gates {
             let mut unit = 0;
             while unit < self.units {
@@ -68,10 +74,10 @@ impl<'a, V: Lanes> Sweep<'a, V> {
                 let (trace, sums) =
                     ([&mut first[at..], &mut second[at..]], gradient.get_mut(at..).unwrap_or_default());
                 if self.units - unit >= 3 {
-                    self.pairs::<3, SUMS>(gate, unit, trace, sums);
+                    self.pairs::<3, SUMS>([gate, unit], &mut gathered, trace, sums);
                     unit += 3;
                 } else {
-                    self.pairs::<1, SUMS>(gate, unit, trace, sums);
+                    self.pairs::<1, SUMS>([gate, unit], &mut gathered, trace, sums);
                     unit += 1;
                 }
             }
@@ -82,30 +88,49 @@ impl<'a, V: Lanes> Sweep<'a, V> {
     #[inline(always)]
     fn pairs<const PAIRS: usize, const SUMS: usize>(
         &self,
-        gate: usize,
-        unit: usize,
+        [gate, unit]: [usize; 2],
+        gathered: &mut [V::Element; 6 * GATHERED],
         [first, second]: [&mut [V::Element]; 2],
         gradient: &mut [V::Element],
     ) {
-        let Self { row, reach, units, .. } = *self;
+        let Self { steps, row, reach, units, .. } = *self;
         let (pairs, body) = (reach - reach % (2 * V::WIDTH), reach - reach % V::WIDTH);
-        let plane = |plane: usize| self.factors.get(plane * units + unit..).unwrap_or_default();
-        let mut tile = Tile::<V, PAIRS, SUMS> {
-            token: self.token,
-            factors: [plane(2 * gate), plane(2 * gate + 1)],
-            kept: planes(self.kept, units, unit),
-            omega: [[V::Element::ZERO; PAIRS]; 2],
-            trace: [rows(first, row, reach), rows(second, row, reach)],
-            gradient: [(); SUMS].map(|()| [(); PAIRS].map(|()| [].as_mut_slice())),
-        };
+        let from = |plane: usize| self.factors.get(plane * units + unit..).unwrap_or_default();
+        let (mut factors, mut stride) = ([from(2 * gate), from(2 * gate + 1)], 2 * self.gates * units);
+        if steps <= GATHERED {
+            let (mut at, mut target_at) = (0, 0);
+            for _ in 0..steps {
+                for factors in factors {
+                    gathered[target_at..][..PAIRS].copy_from_slice(&factors[at..][..PAIRS]);
+                    target_at += PAIRS;
+                }
+                at += stride;
+            }
+            (factors, stride) = ([&gathered[..], &gathered[PAIRS..]], 2 * PAIRS);
+        }
+        let [first, second]: [[&mut [V::Element]; PAIRS]; 2] =
+            [rows(first, row, reach), rows(second, row, reach)];
         if SUMS > 0 {
-            tile.omega = planes(self.carried_signal, units, unit);
+            let omega: [[V::Element; PAIRS]; 2] = planes(self.carried_signal, units, unit);
+            for pair in 0..PAIRS {
+                let mut sums = [(); SUMS].map(|()| [].as_mut_slice());
+                let mut rest = gradient.get_mut(pair * row..).unwrap_or_default();
+                for (index, sum) in sums.iter_mut().enumerate() {
+                    let length = if index + 1 < SUMS { units * row } else { rest.len() };
+                    let (block, others) = rest.split_at_mut(length);
+                    (*sum, rest) = (&mut block[..reach], others);
+                }
+                let trace = [&*first[pair], &*second[pair]];
+                contract::<V, SUMS>(self.token, [omega[0][pair], omega[1][pair]], trace, &mut sums);
+            }
         }
-        let mut rest = gradient;
-        for (index, target) in tile.gradient.iter_mut().enumerate() {
-            let (block, others) = rest.split_at_mut(if index + 1 < SUMS { units * row } else { rest.len() });
-            (*target, rest) = (rows(block, row, reach), others);
-        }
+        let mut tile = Tile::<V, PAIRS> {
+            token: self.token,
+            factors,
+            stride,
+            kept: planes(self.kept, units, unit),
+            trace: [first, second],
+        };
         for start in (0..pairs).step_by(2 * V::WIDTH) {
             tile.update::<2, true>(self, start, V::WIDTH);
         }
@@ -145,17 +170,17 @@ fn rows<T, const ROWS: usize>(data: &mut [T], row: usize, reach: usize) -> [&mut
 }
 
 /// A register tile of the two components of `PAIRS` units.
-struct Tile<'a, V: Lanes, const PAIRS: usize, const SUMS: usize> {
+struct Tile<'a, V: Lanes, const PAIRS: usize> {
     token: V::Token,
     /// From these units on, of the first step.
     factors: [&'a [V::Element]; 2],
+    /// Elements from one step's factors to the next.
+    stride: usize,
     kept: [[V::Element; PAIRS]; 4],
-    omega: [[V::Element; PAIRS]; 2],
     trace: [[&'a mut [V::Element]; PAIRS]; 2],
-    gradient: [[&'a mut [V::Element]; PAIRS]; SUMS],
 }
 
-impl<V: Lanes, const PAIRS: usize, const SUMS: usize> Tile<'_, V, PAIRS, SUMS> {
+impl<V: Lanes, const PAIRS: usize> Tile<'_, V, PAIRS> {
     /// `VECTORS` vectors from column `start` on, each of `width` elements: fewer than a whole vector only if not `FULL`.
     #[inline(always)]
     fn update<const VECTORS: usize, const FULL: bool>(
@@ -169,26 +194,21 @@ impl<V: Lanes, const PAIRS: usize, const SUMS: usize> Tile<'_, V, PAIRS, SUMS> {
         let length = VECTORS * width;
         let zero = V::splat(token, V::Element::ZERO);
         let mut totals = [[[zero; VECTORS]; PAIRS]; 2];
-        for pair in 0..PAIRS {
-            for vector in 0..VECTORS {
-                self.contract::<FULL>(pair, start + vector * width, width);
-            }
-        }
         if !sweep.forgotten {
-            for pair in 0..PAIRS {
-                for vector in 0..VECTORS {
-                    let carried = self.carry::<FULL>(pair, start + vector * width, width);
-                    [totals[0][pair][vector], totals[1][pair][vector]] = carried;
+            let [first, second] = &mut totals;
+            for (pair, (first, second)) in first.iter_mut().zip(second).enumerate() {
+                for (vector, (first, second)) in first.iter_mut().zip(second).enumerate() {
+                    [*first, *second] = self.carry::<FULL>(pair, start + vector * width, width);
                 }
             }
         }
         // Counted by hand: iterators over chunks would divide, once a tile.
-        let (mut z_at, mut factors_at, stride) = (start, 0, 2 * sweep.gates * sweep.units);
+        let (mut z_at, mut factors_at) = (start, 0);
         for _ in 0..sweep.steps {
             let source = &sweep.presynaptic.data[z_at..][..length];
             let factors = [&self.factors[0][factors_at..][..PAIRS], &self.factors[1][factors_at..][..PAIRS]];
             z_at += sweep.presynaptic.stride;
-            factors_at += stride;
+            factors_at += self.stride;
             let mut z = [zero; VECTORS];
             for (vector, z) in z.iter_mut().enumerate() {
                 *z = V::load_part::<FULL>(token, &source[vector * width..][..width]);
@@ -212,46 +232,15 @@ impl<V: Lanes, const PAIRS: usize, const SUMS: usize> Tile<'_, V, PAIRS, SUMS> {
         }
     }
 
-    /// (4) or (4') for one vector of a pair.
-    #[inline(always)]
-    fn contract<const FULL: bool>(&mut self, pair: usize, start: usize, width: usize) {
-        if SUMS == 0 {
-            return;
-        }
-        let [first, second] = self.carried::<FULL>(pair, start, width);
-        let [c1, c2] = &self.omega;
-        let (c1, c2) = (V::splat(self.token, c1[pair]), V::splat(self.token, c2[pair]));
-        let mut totals = [first; SUMS];
-        for (total, gradient) in totals.iter_mut().zip(&self.gradient) {
-            *total = V::load_part::<FULL>(self.token, &gradient[pair][start..][..width]);
-        }
-        for (index, total) in totals.iter_mut().enumerate() {
-            *total = if index == 0 {
-                c2.mul_add(second, c1.mul_add(first, *total))
-            } else {
-                c2.mul_add(first, (-c1).mul_add(second, *total))
-            };
-        }
-        for (total, gradient) in totals.into_iter().zip(&mut self.gradient) {
-            total.store_part::<FULL>(&mut gradient[pair][start..][..width]);
-        }
-    }
-
     /// P_0 E_0 for one vector of a pair: first the other component, then a component's own.
     #[inline(always)]
     fn carry<const FULL: bool>(&self, pair: usize, start: usize, width: usize) -> [V; 2] {
-        let [first, second] = self.carried::<FULL>(pair, start, width);
+        let [first, second] = &self.trace;
+        let first = V::load_part::<FULL>(self.token, &first[pair][start..][..width]);
+        let second = V::load_part::<FULL>(self.token, &second[pair][start..][..width]);
         let [a11, a12, a21, a22] = &self.kept;
         let (a11, a12) = (V::splat(self.token, a11[pair]), V::splat(self.token, a12[pair]));
         let (a21, a22) = (V::splat(self.token, a21[pair]), V::splat(self.token, a22[pair]));
         [a11.mul_add(first, a12 * second), a22.mul_add(second, a21 * first)]
-    }
-
-    /// E_0 in one vector of a pair.
-    #[inline(always)]
-    fn carried<const FULL: bool>(&self, pair: usize, start: usize, width: usize) -> [V; 2] {
-        let [first, second] = &self.trace;
-        let first = V::load_part::<FULL>(self.token, &first[pair][start..][..width]);
-        [first, V::load_part::<FULL>(self.token, &second[pair][start..][..width])]
     }
 }
