@@ -203,17 +203,18 @@ impl<T: Real> Rotations<T> {
     /// After all steps, with so many gates.
     fn run(&self, gates: usize, level: Level) -> Traces<T> {
         let Self { units, columns, .. } = *self;
-        let part = |f: fn(f64, f64) -> f64| self.rotation.iter().map(move |&(r, a)| T::from_f64(f(r, a)));
-        let (cosine, minus_sine): (fn(f64, f64) -> f64, fn(f64, f64) -> f64) =
-            (|r, a| r * a.cos(), |r, a| -(r * a.sin()));
-        let sine = part(minus_sine).map(|sine| -sine);
+        let plane = |of: fn(f64) -> f64, sign: T| {
+            self.rotation.iter().map(move |&(radius, angle)| sign * T::from_f64(radius * of(angle)))
+        };
+        let (cosine, sine) = (plane(f64::cos, T::ONE), plane(f64::sin, T::ONE));
+        let decay = cosine.clone().chain(plane(f64::sin, -T::ONE)).chain(sine).chain(cosine).collect();
         let mut traces = Traces {
             units,
             gates,
             columns,
             strides: [0, 0],
             active: vec![true],
-            decay: part(cosine).chain(part(minus_sine)).chain(sine).chain(part(cosine)).collect(),
+            decay,
             influence: self.influence.repeat(gates),
             presynaptic: vec![],
             trace: [vec![T::ZERO; gates * units * columns], vec![T::ZERO; gates * units * columns]],
