@@ -8,10 +8,12 @@ mod common;
 
 use std::alloc::System;
 
+use common::cells::{UnitProblem, recurrent_cells, stack};
 use common::problem::{Form, Problem};
 use eligibility::{
-    Adam, Bptt, Eprop, EpropOptions, EpropStream, Evaluator, Learner, Optimizer, ReadoutOnly, RmsProp,
-    Scalar, Schedule, Sgd, Target, TruncatedBptt, clip_global_norm,
+    Adam, Bptt, Eprop, EpropOptions, EpropStream, Evaluator, Learner, Optimizer, ReadoutOnly, RmsProp, Rtrl,
+    RtrlOptions, RtrlStream, Scalar, Schedule, Sgd, Stream, Target, TruncatedBptt, TruncatedStream,
+    clip_global_norm,
 };
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
@@ -73,6 +75,44 @@ fn check<T: Scalar>(form: Form) {
     }
 }
 
+/// The same for cells that are no LSTMs.
+fn check_cells<T: Scalar>() {
+    for index in 0..recurrent_cells(3, 20).len() {
+        let layers = stack(|input| recurrent_cells(input, 20)[index], 2);
+        let mut problem = UnitProblem::<T>::new(&layers, 2, 40, 19, 3);
+        let (mut gradient, batch, steps) = (problem.network.zero_gradient(), 19, 40);
+        let network = problem.network.clone();
+        let mut learners: Vec<Box<dyn Learner<T>>> = vec![
+            Box::new(Bptt::new(&network, batch, steps).unwrap()),
+            Box::new(TruncatedBptt::new(&network, batch, 4).unwrap()),
+        ];
+        let mut streams: Vec<Box<dyn Stream<T>>> =
+            vec![Box::new(TruncatedStream::new(&network, 1, 4).unwrap())];
+        for schedule in [Schedule::Streaming, Schedule::Blocked(8)] {
+            let options = RtrlOptions { schedule, input_gradient: true, ..RtrlOptions::default() };
+            if let Ok(rtrl) = Rtrl::new(&network, batch, options) {
+                learners.push(Box::new(rtrl));
+                streams.push(Box::new(RtrlStream::new(&network, 1, options).unwrap()));
+            }
+        }
+        for learner in &mut learners {
+            assert_silent(&format!("{layers:?}"), || {
+                learner.gradient(&network, &problem.sequences(), &mut gradient).unwrap();
+            });
+        }
+        let mut sgd = Sgd::new(&network, 1e-3).unwrap();
+        for stream in &mut streams {
+            assert_silent(&format!("a stream of {layers:?}"), || {
+                for t in 0..80 {
+                    stream.step(&problem.network, &[T::ONE; 2], &[t == 0]).unwrap();
+                    stream.learn_from_error(&problem.network, &[T::ONE; 2], &mut gradient).unwrap();
+                    sgd.update(problem.network.parameters_mut(), &gradient).unwrap();
+                }
+            });
+        }
+    }
+}
+
 fn main() {
     // Handing shards to other threads may allocate.
     rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread().build_global().unwrap();
@@ -80,5 +120,7 @@ fn main() {
     check::<f32>(form);
     check::<f64>(Form { every_step: false, classes: false, ..form });
     check::<f32>(Form { hidden: 128, input: 1, steps: 4, batch: 32, every_step: false, ..form });
+    check_cells::<f32>();
+    check_cells::<f64>();
     println!("after construction, training allocates nothing ... ok");
 }

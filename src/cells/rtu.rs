@@ -1,14 +1,14 @@
 //! Recurrent trace units: a complex-diagonal recurrence whose exact RTRL costs as much as its forward step.
 //!
 //! ```text
-//! (1) lambda = r e^{i theta}      gamma = sqrt(1 - r^2) + 1e-8
+//! (1) lambda = r e^{i theta}      gamma = sqrt(1 - r^2)
 //! (2) p_t = lambda h_{t-1} + gamma (W_1 + i W_2) x_t                 h, p complex
 //! (3) linear:     h_t = p_t            y_t = [phi(Re h_t); phi(Im h_t)]
 //!     nonlinear:  h_t = phi(Re p_t) + i phi(Im p_t)                  y_t = [Re h_t; Im h_t]
 //! (4) exp-exp:  r = e^{-e^w_nu}, theta = e^w_theta    exp:  r = e^{-w_nu}, theta = w_theta    direct:  r = w_nu, theta = w_theta
 //! ```
 //!
-//! Elelimy et al. 2024 (RTUs). gamma is a function of r, not a parameter.
+//! Elelimy et al. 2024 (RTUs), whose code adds 1e-8 to gamma. gamma is a function of r, not a parameter.
 
 use eligibility_kernels::activation::Nonlinearity;
 

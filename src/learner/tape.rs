@@ -196,7 +196,21 @@ impl<T: Scalar> Tape<T> {
             self.marks.set(slot, sequences, rows, step);
             self.layers[0].io.take_padded(slot, &self.marks, sequences.input(step, rows));
         }
-        self.forward(context, slots);
+        self.forward(context, slots.clone());
+        if !sequences.every_step() {
+            self.forget_left_episodes(slots);
+        }
+    }
+
+    /// With targets at last steps only, nothing is learned from an episode that was left for another: what is on the tape
+    /// of it is forgotten, so that what was not finite in it ends with it.
+    fn forget_left_episodes(&mut self, slots: Range<usize>) {
+        for row in 0..self.rows {
+            if let Some(begin) = slots.clone().rev().find(|&slot| self.marks.first(slot)[row]) {
+                self.marks.forget(row, begin);
+                self.layers.iter_mut().for_each(|layer| layer.forget(row, begin));
+            }
+        }
     }
 
     /// Scores the steps in the slots, the first of which is `first`. Returns whether there were any targets; then the

@@ -81,6 +81,13 @@ impl<T: Scalar> DenseTape<T> {
     pub(super) fn add_gradient(&mut self, io: &Io<T>, slots: Range<usize>, gradient: &mut [T]) {
         self.delta.take(slots.clone(), |delta| io.add_gradient(slots, delta, gradient));
     }
+    /// Zeros what could be read of a row before slot `begin`.
+    pub(super) fn forget(&mut self, row: usize, begin: usize) {
+        let (rows, width) = (self.width / self.cell.output(), self.cell.output());
+        for cell in (0..begin).map(|slot| slot * rows + row) {
+            self.slope[cell * width..(cell + 1) * width].fill(T::ZERO);
+        }
+    }
     pub(super) fn shift(&mut self, slots: Range<usize>) {
         let range = self.range(slots.clone());
         self.slope.copy_within(range, 0);

@@ -165,6 +165,13 @@ impl<T: Scalar> GruTape<T> {
         });
     }
 
+    /// Zeros what could be read of a row before slot `begin`.
+    pub(super) fn forget(&mut self, row: usize, begin: usize) {
+        let (rows, width) = (self.rows, self.recurrent.stride());
+        for cell in (0..begin).map(|slot| slot * rows + row) {
+            self.before[cell * width..(cell + 1) * width].fill(T::ZERO);
+        }
+    }
     pub(super) fn shift(&mut self, slots: Range<usize>) {
         let (saved, before) = (SAVED * self.width(), self.rows * self.recurrent.stride());
         self.saved.copy_within(slots.start * saved..slots.end * saved, 0);

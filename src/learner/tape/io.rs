@@ -96,6 +96,15 @@ impl<T: Scalar> Io<T> {
         }
     }
 
+    /// Zeros what a row had before slot `begin`.
+    pub(super) fn forget(&mut self, row: usize, begin: usize) {
+        let stride = self.weights.stride();
+        for cell in (0..begin).map(|slot| slot * self.rows + row) {
+            self.presynaptic[cell * stride..(cell + 1) * stride].fill(T::ZERO);
+            self.outputs[cell * self.output..(cell + 1) * self.output].fill(T::ZERO);
+        }
+    }
+
     /// p_t = W a_t: `[slots, rows, rows of W]`.
     pub(super) fn project(&self, parameters: &[T], slots: Range<usize>, projection: &mut [T]) {
         let cells = slots.len() * self.rows;

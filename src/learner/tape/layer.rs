@@ -100,6 +100,17 @@ impl<T: Scalar> LayerTape<T> {
         let Self { io, core } = self;
         each_core!(core, core => core.add_gradient(io, slots, gradient));
     }
+    /// As if a row had not been there before slot `begin`.
+    pub(super) fn forget(&mut self, row: usize, begin: usize) {
+        self.io.forget(row, begin);
+        match &mut self.core {
+            // Its factors are not read where a row is not there.
+            Core::Diagonal(_) => {}
+            Core::Gru(core) => core.forget(row, begin),
+            Core::Rnn(core) => core.forget(row, begin),
+            Core::Dense(core) => core.forget(row, begin),
+        }
+    }
     pub(super) fn shift(&mut self, slots: Range<usize>) {
         self.io.shift(slots.clone());
         each_core!(&mut self.core, core => core.shift(slots));

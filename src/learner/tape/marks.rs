@@ -45,6 +45,12 @@ impl Marks {
     pub(super) fn first(&self, slot: usize) -> &[bool] {
         &self.first[slot * self.rows..][..self.rows]
     }
+    /// As if a row had not been there before slot `begin`.
+    pub(super) fn forget(&mut self, row: usize, begin: usize) {
+        for slot in 0..begin {
+            self.active[slot * self.rows + row] = false;
+        }
+    }
     /// Moves some slots to the front.
     pub(super) fn shift(&mut self, slots: Range<usize>) {
         let cells = slots.start * self.rows..slots.end * self.rows;

@@ -1,7 +1,7 @@
 //! What a diagonal cell's step needs of its parameters per unit, computed once for each change of them.
 //!
 //! ```text
-//! (1) g = r cos theta    phi = r sin theta    gamma = sqrt(1 - r^2) + 1e-8           A = [[g, -phi], [phi, g]]
+//! (1) g = r cos theta    phi = r sin theta    gamma = sqrt(1 - r^2)                  A = [[g, -phi], [phi, g]]
 //! (2) d lambda/dw_nu = r'/r lambda            d gamma/dw_nu = -r r' / sqrt(1 - r^2)  r' = dr/dw_nu
 //!     d lambda/dw_theta = i theta' lambda     theta' = dtheta/dw_theta: theta (exp-exp) or 1
 //! ```
@@ -33,8 +33,8 @@ pub(crate) struct Prepared<T: Scalar> {
     rho: Buffer<T>,
 }
 
-/// How often gamma + 1e-8 is meant where gamma is said: the published definition.
-const GAMMA_FLOOR: f64 = 1e-8;
+/// Below it, gamma is taken for this where it is divided by: at r = 1 its slope would be infinite.
+const SMALLEST_GAMMA: f64 = 1e-8;
 /// r of the direct parameterisation lies above.
 const SMALLEST_RADIUS: f64 = 1e-6;
 
@@ -110,9 +110,8 @@ impl<T: Scalar> Prepared<T> {
             let theta_slope = if self.authors_theta_gradient { 1.0 } else { theta_slope };
             let (g, phi) = (r * theta.cos(), r * theta.sin());
             let root = (1.0 - r * r).max(0.0).sqrt();
-            self.set_decay(j, units, g, phi, root + GAMMA_FLOOR);
-            // At r = 1 the root's slope is infinite; the floor keeps it a number.
-            let gain_slope = -r * r_slope / root.max(GAMMA_FLOOR);
+            self.set_decay(j, units, g, phi, root);
+            let gain_slope = -r * r_slope / root.max(SMALLEST_GAMMA);
             let turn = [theta.cos() * r_slope, theta.sin() * r_slope];
             self.set_derivative(0, j, units, turn, gain_slope);
             self.set_derivative(1, j, units, [-phi * theta_slope, g * theta_slope], 0.0);

@@ -143,6 +143,13 @@ impl<T: Scalar> RnnTape<T> {
         });
     }
 
+    /// Zeros what could be read of a row before slot `begin`.
+    pub(super) fn forget(&mut self, row: usize, begin: usize) {
+        let (rows, width) = (self.rows, self.units);
+        for cell in (0..begin).map(|slot| slot * rows + row) {
+            self.before[cell * width..(cell + 1) * width].fill(T::ZERO);
+        }
+    }
     pub(super) fn shift(&mut self, slots: Range<usize>) {
         let range = self.range(slots.clone());
         self.slope.copy_within(range.clone(), 0);

@@ -164,7 +164,7 @@ fn step(cell: Cell, w: &Weights, x: &[f64], state: &mut [f64]) -> Vec<f64> {
                     Parameterisation::Exp => ((-a).exp(), b),
                     Parameterisation::Direct => (a, b),
                 };
-                let gamma = (1.0 - r * r).sqrt() + 1e-8;
+                let gamma = (1.0 - r * r).sqrt();
                 let (g, phi) = (r * theta.cos(), r * theta.sin());
                 state[j] = g * before[j] - phi * before[n + j] + gamma * dot(&w["w1"], j, x);
                 state[n + j] = g * before[n + j] + phi * before[j] + gamma * dot(&w["w2"], j, x);

@@ -170,8 +170,8 @@ impl<T: Scalar> Traces<T> {
         mut learns: Option<(&[T], &mut [T])>,
     ) {
         for row in 0..self.rows {
-            let there = |slot: &usize| sweep.marks.active(*slot)[row];
-            let end = slots.start + slots.clone().filter(there).count();
+            let last = slots.clone().rev().find(|&slot| sweep.marks.active(slot)[row]);
+            let end = last.map_or(slots.start, |last| last + 1);
             let reset = (slots.start..end).rev().find(|&slot| sweep.marks.first(slot)[row]);
             if reset == Some(slots.start) {
                 self.clear_row(row);
@@ -182,6 +182,8 @@ impl<T: Scalar> Traces<T> {
                 let learns = learns.as_mut().map(|(omega, gradient)| {
                     (&omega[row * states..(row + 1) * states], &mut gradient[self.weights.range()])
                 });
+                // What nothing leads back to takes part in nothing, not even times zero.
+                let learns = learns.filter(|(omega, _)| omega.iter().any(|&omega| omega != T::ZERO));
                 self.block_of_row(sweep, row, span, reset.is_some(), learns);
             }
         }
