@@ -8,12 +8,14 @@
 //! (1) is `PyTorch`'s law, which fits the paper's remark that the biases were drawn like the weights. Other cells:
 //!
 //! ```text
-//! (3) RTU, online LRU, block-diagonal:  r = sqrt(u)   theta = 6.28 u'   u, u' ~ U(0, 1): uniform in the unit disk
+//! (3) RTU, online LRU, block-diagonal:  r = sqrt(u)   theta = 2 pi u'   u, u' ~ U(0, 1): uniform in the unit disk
 //!     RTU, block-diagonal:  W ~ N(0, 1/input)         LRU:  B ~ N(0, 1/(2 input))   gamma = sqrt(1 - r^2)
 //! (4) GRU, RNN: as (1)      minGRU, eLSTM, dense: ~ U(-1/sqrt(input), 1/sqrt(input))
 //! ```
 //!
 //! (3): Elelimy et al. 2024, Orvieto et al. 2023.
+
+use std::f64::consts::TAU;
 
 use rand::Rng;
 use rand_distr::{Distribution, Normal, Uniform};
@@ -140,7 +142,7 @@ fn draw_layer<T: Scalar>(layer: &Layer, flat: &mut [T], rng: &mut (impl Rng + ?S
         // Never 0, whose logarithm is infinite.
         let mut uniform =
             || -> f64 { Uniform::new(1e-12, 1.0).expect("the bounds are finite and ordered").sample(rng) };
-        let (r, theta) = (uniform().sqrt(), 6.28 * uniform());
+        let (r, theta) = (uniform().sqrt(), TAU * uniform());
         match layer.cell {
             Cell::Rtu(rtu) => {
                 let (nu, angle) = match rtu.parameterisation() {

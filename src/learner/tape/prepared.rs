@@ -58,7 +58,9 @@ impl<T: Scalar> Prepared<T> {
 
     /// Of every layer.
     pub(crate) fn refresh_layers(prepared: &mut [Self], parameters: &[T]) {
-        prepared.iter_mut().for_each(|prepared| prepared.refresh(parameters));
+        for prepared in prepared {
+            prepared.refresh(parameters);
+        }
     }
 
     /// `[P, units]`: the parameters themselves.

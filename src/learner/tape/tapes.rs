@@ -7,6 +7,7 @@ use eligibility_kernels::Level;
 use crate::affine::Scalar;
 use crate::error::{Error, check_nonempty};
 use crate::learner::shards::{ROWS_WITH_TRACES, ROWS_WITHOUT_TRACES, Shards};
+use crate::learner::tape::run::Pass;
 use crate::learner::tape::{Context, Prepared, Purpose, Tape};
 use crate::network::Shape;
 use crate::readout::Score;
@@ -78,7 +79,7 @@ impl<T: Scalar> Tapes<T> {
         let context = Context { level, parameters, prepared: &self.prepared };
         let work = batch * sequences.steps() * self.work;
         self.shards.run(work, gradient, |tape, rows, gradient| {
-            tape.run(context, sequences, rows, gradient, |tape, first, steps| {
+            tape.run(Pass { context, sequences, rows }, gradient, |tape, first, steps| {
                 if wanted {
                     let mut target = input_gradient.lock().unwrap_or_else(PoisonError::into_inner);
                     let sources = tape.input_gradient.chunks_exact(tape.rows() * input).take(steps);
@@ -104,7 +105,7 @@ impl<T: Scalar> Tapes<T> {
         let context = Context { level, parameters, prepared: &self.prepared };
         let work = self.batch * sequences.steps() * self.work;
         self.shards.run(work, gradient, |tape, rows, gradient| {
-            tape.run_windows(context, sequences, rows, window, gradient)
+            tape.run_windows(Pass { context, sequences, rows }, window, gradient)
         })
     }
 }
