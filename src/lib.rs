@@ -9,6 +9,8 @@
 //! | presynaptic activity | `[x_t; h_{t-1}; 1]`, what a unit's weights are multiplied with |
 //! | local factor, influence | s, the derivative of a step's cell (or hidden) state by a preactivation, the past held fixed |
 //! | eligibility trace, `trace` | the recursion e_t = f_t e_{t-1} + dc_t/dW. Bellec et al. (2020) call this the eligibility *vector*, and dh/dc times it the *trace*; here the word always means the recursion |
+//! | sensitivity | ds_t/dw, the derivative of a unit's state by a weight, all of the past included. RTRL carries all of them; of a diagonal cell only a unit's own weights have one, and it follows the same recursion as an eligibility trace: here it is called `trace` too, and said to be exact |
+//! | unit, component | a complex unit has two components, its real and imaginary part; so has a pair of a block-diagonal RNN |
 //! | learning signal | L, the derivative of the loss by h_t, perhaps through feedback weights |
 //! | trace echo, trace scaling | [`Echo`], [`TraceScaling`] |
 //! | feedback weights | B, from output error to learning signal: [`Feedback`] |
@@ -19,8 +21,8 @@
 //! # Map
 //!
 //! x_t goes through the affine map (a matrix product by `faer`) to the gates
-//! ([`kernels::lstm_gates`], which give h_t, c_t and all local factors in one pass), then into the traces
-//! ([`kernels::trace`]); the readout turns h_t into an error and the error into a learning signal; signal and trace make
+//! ([`kernels::lstm_gates`], which give h_t, c_t and all local factors in one pass; [`kernels::pair_cell`] and others do so
+//! for cells that are no LSTMs), then into the traces ([`kernels::trace`], [`kernels::trace::pair`]); the readout turns h_t into an error and the error into a learning signal; signal and trace make
 //! the gradient; an [`Optimizer`] makes the update. Parameters, gradients and optimiser state share one flat [`Layout`].
 
 mod affine;

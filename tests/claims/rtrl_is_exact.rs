@@ -1,5 +1,5 @@
 //! Claim: RTRL's gradient is that of BPTT, weight by weight, at every length up to 784 steps, with resets, masks and
-//! lengths, in all three schedules; for every cell whose units do not read each other, also below dense layers. In deeper
+//! lengths, in all three schedules; for every cell whose units do not read each other, also between dense layers. In deeper
 //! stacks the three schedules agree.
 
 use eligibility::{
@@ -61,6 +61,24 @@ fn below_dense_layers() {
         let above = Dense::new(cell.output(), 4).unwrap().with_nonlinearity(Nonlinearity::Tanh);
         let problem = UnitProblem::new(&[cell, above.into()], 2, 23, 3, index as u64);
         check(&format!("{cell:?} below a dense layer"), &problem);
+    }
+}
+
+#[test]
+fn above_an_encoder() {
+    for index in 0..diagonal_cells(3, 5).len() {
+        let layers = stack(|input| diagonal_cells(input, 5)[index], 2);
+        let problem = UnitProblem::new(&layers, 2, 31, 3, index as u64);
+        let network = &problem.network;
+        let expected = gradient(&problem, &mut Bptt::new(network, 3, 31).unwrap());
+        for schedule in schedules(31) {
+            let found = rtrl(&problem, schedule);
+            for (name, indices) in parts(network).iter().filter(|(name, _)| !name.starts_with("layer 0")) {
+                let pick = |flat: &[f64]| indices.iter().map(|&index| flat[index]).collect::<Vec<_>>();
+                let what = format!("{layers:?}, {schedule}: {name}");
+                assert_close(&what, &pick(&found), &pick(&expected), TOLERANCE, 1e-6);
+            }
+        }
     }
 }
 
