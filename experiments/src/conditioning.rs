@@ -24,8 +24,11 @@ use crate::failure::Failure;
 use crate::seeds::{Purpose, rng};
 
 pub(crate) mod args;
+pub(crate) mod build;
 pub(crate) mod cells;
+mod cost;
 pub(crate) mod floor;
+mod kinds;
 pub(crate) mod returns;
 mod span;
 pub(crate) mod td;

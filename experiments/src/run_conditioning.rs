@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::checkpoint::{Checkpoint, Element, Trained};
 use crate::conditioning::args::{ConditioningArgs, Options};
-use crate::conditioning::cells::build;
+use crate::conditioning::build::{Size, build};
 use crate::conditioning::floor::least_msre;
 use crate::conditioning::returns::{Errors, Pending, Returns, last_tenth};
 use crate::conditioning::td::Td;
@@ -198,7 +198,8 @@ impl ConditioningArgs {
             return Ok(());
         }
         let least = least_msre(&options.protocol, options.gamma);
-        finish(&mut dir, &identity, &training.state, least, terminal)
+        let size = options.predictor.size(options.protocol.inputs())?;
+        finish(&mut dir, &identity, &training.state, (least, size), terminal)
     }
 }
 
@@ -219,7 +220,7 @@ fn finish(
     dir: &mut RunDir,
     identity: &Identity,
     state: &State,
-    least: f64,
+    (least, size): (f64, Size),
     terminal: &Terminal,
 ) -> Result<(), Failure> {
     let records = dir.records()?;
@@ -260,6 +261,9 @@ fn finish(
         ["MSRE over the last tenth".into(), format!("{msre:.5}")],
         ["the same of the constant 0".into(), format!("{zero:.5}")],
         ["the least that any predictor can have".into(), format!("{least:.5}")],
+        ["parameters".into(), size.parameters.to_string()],
+        ["those of the recurrent layer".into(), size.recurrent_parameters.to_string()],
+        ["FLOPs per step, forward and learning".into(), size.flops.to_string()],
         ["steps".into(), state.step.to_string()],
         ["time per step".into(), duration(state.seconds / state.step as f64)],
         ["total time".into(), duration(state.seconds)],

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
-use super::cells::{CellKind, OnlineLearnerKind, Predictor};
+use super::cells::{Predictor, PredictorArgs};
 use super::returns::default_horizon;
 use super::{LONGEST, MOST_DISTRACTORS, Protocol, Span};
 use crate::failure::Failure;
-use crate::options::{OptimizerKind, RunArgs, TypeKind, size};
+use crate::options::{OptimizerKind, RunArgs, TypeKind};
 use crate::run_dir::Identity;
 
 /// Between CS and US, unless told otherwise.
@@ -78,18 +78,8 @@ pub(crate) struct ConditioningArgs {
     /// Steps per record in the log; a tenth of --steps, or a fraction of that, makes the error over the last tenth exact
     #[arg(long, default_value_t = 10_000, value_parser = positive())]
     log_every: u64,
-    /// Recurrent cell that predicts
-    #[arg(long, value_enum, default_value = "lstm")]
-    cell: CellKind,
-    /// Rule that computes the derivative of a prediction
-    #[arg(long, value_enum, default_value = "eprop")]
-    learner: OnlineLearnerKind,
-    /// Units
-    #[arg(long, default_value_t = 32, value_parser = size)]
-    hidden: usize,
-    /// Raise the initial biases of an LSTM's forget gate by this much [default: 1.8]
-    #[arg(long, allow_negative_numbers = true)]
-    forget_bias: Option<f64>,
+    #[command(flatten)]
+    predictor: PredictorArgs,
     /// Optimiser
     #[arg(long, value_enum, default_value = "adam")]
     optimizer: OptimizerKind,
@@ -172,7 +162,7 @@ impl ConditioningArgs {
             steps: self.steps,
             episode: self.episode,
             log_every: self.log_every,
-            predictor: Predictor::new(self.cell, self.learner, self.hidden, self.forget_bias),
+            predictor: self.predictor.resolve()?,
             optimizer: self.optimizer,
             lr: self.lr,
             rmsprop_decay: rmsprop.then_some(self.rmsprop_decay.unwrap_or(0.9)),
@@ -204,6 +194,11 @@ impl ConditioningArgs {
         let options = self.resolve()?;
         let name = options.predictor.name();
         let out = PathBuf::from(format!("runs/trace-conditioning-{name}-seed{}", options.seed));
-        Identity::new("trace-conditioning", &options, out)
+        let mut identity = Identity::new("trace-conditioning", &options, out)?;
+        let size = options.predictor.size(options.protocol.inputs())?;
+        identity.about.insert("parameters".into(), size.parameters.into());
+        identity.about.insert("recurrent-parameters".into(), size.recurrent_parameters.into());
+        identity.about.insert("flops-per-step".into(), size.flops.into());
+        Ok(identity)
     }
 }

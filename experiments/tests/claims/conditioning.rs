@@ -16,6 +16,8 @@ fn a_resumed_run_is_the_same_to_the_bit() {
         "--optimizer rmsprop --clip 0.1 --seed 3",
         "--distractors 0 --horizon 7 --gamma 0.5",
         "--steps 930",
+        "--cell rtu --recurrence nonlinear --nonlinearity tanh --parameterisation direct",
+        "--cell gru --truncation 3 --projection 2 --projection-nonlinearity relu",
     ];
     for variant in variants {
         let dir = tempfile::tempdir().unwrap();
@@ -28,6 +30,38 @@ fn a_resumed_run_is_the_same_to_the_bit() {
         assert_eq!(log(&whole), log(&parts), "{variant}");
         assert_eq!(tensors(&whole), tensors(&parts), "{variant}");
         assert!(tensors(&whole).iter().any(|(name, _)| name == "parameters"));
+    }
+}
+
+#[test]
+fn every_pair_of_cell_and_learner_runs_and_its_record_repeats_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let line = SMALL.replace("1000", "150");
+    for (options, name) in [
+        ("--cell rtu", "rtu-rtrl"),
+        ("--cell rtu --parameterisation exp --nonlinearity identity --projection 4", "rtu-rtrl"),
+        ("--cell rtu --authors-theta-gradient --projection 4 --projection-nonlinearity tanh", "rtu-rtrl"),
+        ("--cell rtu --learner truncated", "rtu-truncated10"),
+        ("--cell lru --skip", "lru-rtrl"),
+        ("--cell lru --learner truncated --truncation 2 --type f64", "lru-truncated2"),
+        ("--cell block --nonlinearity relu", "block-rtrl"),
+        ("--cell block --learner truncated", "block-truncated10"),
+        ("--cell mingru", "mingru-rtrl"),
+        ("--cell mingru --learner truncated", "mingru-truncated10"),
+        ("--cell elstm", "elstm-rtrl"),
+        ("--cell elstm --learner truncated", "elstm-truncated10"),
+        ("--cell gru", "gru-truncated10"),
+        ("--cell rnn --nonlinearity relu", "rnn-truncated10"),
+    ] {
+        run(dir.path(), &format!("{line} {options} --fresh"));
+        let out = dir.path().join(format!("runs/trace-conditioning-{name}-seed1"));
+        let summary = fs::read_to_string(out.join("summary.md")).unwrap();
+        for row in ["| parameters ", "recurrent layer", "FLOPs per step"] {
+            assert!(summary.contains(row), "{options}: {summary}");
+        }
+        let command = summary.lines().find_map(|line| line.strip_prefix("`experiments ")).unwrap();
+        run(dir.path(), &format!("{} --out again --fresh", command.trim_end_matches('`')));
+        assert_eq!(log(&dir.path().join("again")), log(&out), "{options}");
     }
 }
 
@@ -77,8 +111,14 @@ fn the_records_hold_the_error_of_the_last_tenth_and_the_command_that_repeats_the
 fn impossible_options_are_sentences() {
     let dir = tempfile::tempdir().unwrap();
     for (options, named) in [
-        ("--cell rtu", "possible values: lstm"),
-        ("--learner rtrl", "possible values: eprop"),
+        ("--cell alchemy", "possible values: lstm, rtu, lru, block, mingru, elstm, gru, rnn"),
+        ("--learner bptt", "possible values: eprop, rtrl, truncated"),
+        ("--cell gru --learner rtrl", "units do not read each other; ask for truncated"),
+        ("--learner truncated", "ask for eprop"),
+        ("--cell rtu --learner eprop", "ask for rtrl or truncated"),
+        ("--cell rtu --truncation 5", "--learner truncated"),
+        ("--cell gru --truncation 0", "--truncation"),
+        ("--projection 5", "cells other than lstm"),
         ("--isi 0", "1..=10000"),
         ("--isi-range 26-14", "a range of steps such as 14-26"),
         ("--iti 0-3", "a range of steps"),
