@@ -2,19 +2,21 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::conditioning::args::ConditioningArgs;
+use crate::conditioning::args::{ConditioningArgs, Options};
 use crate::depth::DepthArgs;
 use crate::failure::Failure;
 use crate::progress::Terminal;
 use crate::run_dir::Identity;
 use crate::run_mnist::{MnistArgs, PermutedArgs};
 use crate::run_tca::TcaArgs;
+use crate::run_three_state::ThreeStateArgs;
 use crate::scaling::ScalingArgs;
+use crate::tables::study::StudyArgs;
 use crate::tables::{self, MnistTableArgs, TcaTableArgs};
 use crate::time::TimeArgs;
 use crate::tour::TourArgs;
 
-/// Forward-in-time training of LSTMs: the papers' tasks, tables and figures.
+/// Forward-in-time training of recurrent networks: the papers' tasks, tables and figures.
 ///
 /// Without a command: a tour of at most two minutes.
 #[derive(Debug, Parser)]
@@ -50,6 +52,10 @@ enum Command {
     Figure3(Box<TcaTableArgs>),
     /// The paper's figure 4: curves of table 3
     Figure4(Box<TcaTableArgs>),
+    /// What is compared on trace conditioning, study by study: cells, learners, sizes, learning rates
+    ConditioningTable(Box<StudyArgs>),
+    /// The three-state chain: a vanilla RNN, and whether its recurrent matrix is a rotation
+    ThreeState(ThreeStateArgs),
     /// How far e-prop's gradient is from BPTT's in stacks of layers
     Depth(DepthArgs),
     /// Time cases such as b32_t784_i1_h128_f32: one JSON object a line
@@ -74,6 +80,8 @@ pub(crate) fn run() -> Result<(), Failure> {
         Some(Command::Figure2(args)) => args.run(&tables::FIGURE2),
         Some(Command::Figure3(args)) => args.run(&tables::FIGURE3),
         Some(Command::Figure4(args)) => args.run(&tables::FIGURE4),
+        Some(Command::ConditioningTable(args)) => args.run(),
+        Some(Command::ThreeState(args)) => args.run(),
         Some(Command::Depth(args)) => args.run(),
         Some(Command::Time(args)) => args.run(),
         Some(Command::Scaling(args)) => args.run(),
@@ -111,6 +119,14 @@ impl TaskRun {
             Task::Smnist(args) => args.identity(),
             Task::Psmnist(args) => args.identity(),
             Task::TraceConditioning(args) => args.identity(),
+        }
+    }
+
+    /// The options of a run of trace conditioning.
+    pub(crate) fn conditioning(&self) -> Result<Options, Failure> {
+        match &self.0 {
+            Task::TraceConditioning(args) => args.resolve(),
+            _ => Err(Failure::new("a study is made of runs of trace-conditioning")),
         }
     }
 

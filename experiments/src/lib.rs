@@ -4,7 +4,7 @@
 //! |---|---|
 //! | what is asked | `cli`, `options`, `kinds`, `tables` |
 //! | data | [`idx`], `mnist`, `tca`, `conditioning`, `three_state`, `seeds` |
-//! | training | `trainer`, `run_tca`, `run_mnist`, `epochs`, `run_conditioning`, `tour` |
+//! | training | `trainer`, `run_tca`, `run_mnist`, `epochs`, `run_conditioning`, `run_three_state`, `tour` |
 //! | measuring | `time`, `timing`, `scaling`, `depth` |
 //! | what is left behind | `run_dir`, `checkpoint`, `plot`, `text_plot`, `progress`, `summary` |
 //!
@@ -29,13 +29,13 @@ mod run_conditioning;
 mod run_dir;
 mod run_mnist;
 mod run_tca;
+mod run_three_state;
 mod scaling;
 mod seeds;
 mod summary;
 mod tables;
 mod tca;
 mod text_plot;
-#[cfg_attr(not(test), expect(dead_code, reason = "no command trains on it yet"))]
 mod three_state;
 mod time;
 mod timing;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::prelude::*;
 
 use crate::checkpoint::replace;
@@ -47,20 +48,44 @@ pub(crate) fn learning_curve(
 /// Draws the curves to `path`; the vertical axis goes from zero to at least `y_least`.
 pub(crate) fn linear(path: &Path, scale: Scale<'_>, y_least: f64, curves: &[Curve]) -> Result<(), Failure> {
     let mut svg = String::new();
-    draw(&mut svg, scale, y_least, curves)
+    let points = || curves.iter().flat_map(|curve| &curve.points);
+    let x_max = points().map(|point| point.0).fold(1.0, f64::max);
+    draw(&mut svg, scale, 0.0..x_max, highest(y_least, curves), curves, false)
         .map_err(|error| Failure::new(format!("cannot draw {}: {error}", path.display())))?;
     replace(path, svg.as_bytes())
 }
 
-fn draw(
+/// Draws the curves with their points to `path`: x logarithmic, from end to end, the vertical axis from zero.
+pub(crate) fn over_log(
+    path: &Path,
+    scale: Scale<'_>,
+    [first, last]: [f64; 2],
+    curves: &[Curve],
+) -> Result<(), Failure> {
+    let mut svg = String::new();
+    let y_max = highest(0.0, curves);
+    draw(&mut svg, scale, (first..last).log_scale(), if y_max > 0.0 { y_max } else { 1.0 }, curves, true)
+        .map_err(|error| Failure::new(format!("cannot draw {}: {error}", path.display())))?;
+    replace(path, svg.as_bytes())
+}
+
+/// Of the vertical axis.
+fn highest(y_least: f64, curves: &[Curve]) -> f64 {
+    curves.iter().flat_map(|curve| &curve.points).map(|point| 1.05 * point.1).fold(y_least, f64::max)
+}
+
+fn draw<X>(
     svg: &mut String,
     scale: Scale<'_>,
-    y_least: f64,
+    x: X,
+    y_max: f64,
     curves: &[Curve],
-) -> Result<(), DrawingAreaErrorKind<std::io::Error>> {
-    let points = || curves.iter().flat_map(|curve| &curve.points);
-    let x_max = points().map(|point| point.0).fold(1.0, f64::max);
-    let y_max = points().map(|point| 1.05 * point.1).fold(y_least, f64::max);
+    dots: bool,
+) -> Result<(), DrawingAreaErrorKind<std::io::Error>>
+where
+    X: AsRangedCoord<Value = f64>,
+    X::CoordDescType: ValueFormatter<f64>,
+{
     let beside = curves.len() > NAMES_INSIDE;
     let width = if beside { 1160 } else { 800 };
     let whole = SVGBackend::with_string(svg, (width, 480)).into_drawing_area();
@@ -71,15 +96,19 @@ fn draw(
         .margin(12)
         .x_label_area_size(40)
         .y_label_area_size(56)
-        .build_cartesian_2d(0.0..x_max, 0.0..y_max)?;
+        .build_cartesian_2d(x, 0.0..y_max)?;
     (chart.configure_mesh().x_desc(scale.x).y_desc(scale.y).max_light_lines(0))
-        .x_label_formatter(&|x| format!("{x:.0}"))
+        .x_label_formatter(&|x| if *x > 0.0 && *x < 1.0 { format!("{x:e}") } else { format!("{x:.0}") })
         .draw()?;
     for (curve, color) in curves.iter().zip(COLORS.iter().cycle()) {
+        let points = || curve.points.iter().copied();
         chart
-            .draw_series(LineSeries::new(curve.points.iter().copied(), color.stroke_width(2)))?
+            .draw_series(LineSeries::new(points(), color.stroke_width(2)))?
             .label(&curve.name)
             .legend(|(x, y)| PathElement::new([(x, y), (x + 16, y)], color.stroke_width(2)));
+        if dots {
+            chart.draw_series(points().map(|point| Circle::new(point, 3, color.filled())))?;
+        }
     }
     if beside {
         for (row, (curve, color)) in (0..).zip(curves.iter().zip(COLORS.iter().cycle())) {
@@ -162,6 +191,9 @@ mod tests {
         learning_curve(&path, "title", "update", &many).unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(many.iter().all(|curve| text.contains(&curve.name)), "{text}");
+        over_log(&path, Scale { title: "title", x: "rate", y: "error" }, [1e-4, 1e-2], &many[..2]).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains("rate") && text.contains("curve 1"), "{text}");
         let nowhere = dir.path().join("missing").join("curve.svg");
         assert!(learning_curve(&nowhere, "title", "update", &[]).is_err());
     }

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::Plan;
-use super::cell::Cell;
+use super::cell::{self, Cell};
 use super::conditions::{Condition, Rate, Spec};
+use super::run::Run;
 use crate::failure::Failure;
 use crate::options::{EchoKind, ScheduleKind, size};
 use crate::tca::Delay;
@@ -107,7 +108,7 @@ struct Rates {
 }
 
 /// Options as words: those of the table's command line, or of every run's.
-type Words = Vec<String>;
+pub(super) type Words = Vec<String>;
 
 impl TcaTableArgs {
     /// Runs the table or figure.
@@ -145,7 +146,7 @@ impl MnistTableArgs {
 }
 
 /// `--name value`, if there is one.
-fn given(name: &str, value: Option<impl ToString>) -> Words {
+pub(super) fn given(name: &str, value: Option<impl ToString>) -> Words {
     value.map_or(Vec::new(), |value| vec![format!("--{name}"), value.to_string()])
 }
 
@@ -167,20 +168,20 @@ impl TableArgs {
         for seed in 1..=seeds {
             for &condition in &conditions {
                 for &delay in delays {
-                    let mut cell =
-                        Cell { condition, delay, seed, length, path: PathBuf::new(), words: Vec::new() };
-                    cell.path = out.join(cell.name());
-                    cell.words = [
+                    let name = cell::name(condition, delay, seed);
+                    let path = out.join(&name);
+                    let words = [
                         vec![spec.task.to_owned()],
                         given("delay", delay),
                         given(unit, Some(length)),
                         words.to_vec(),
                         self.words_of(spec, condition, delay, rates),
                         given("seed", Some(seed)),
-                        given("out", Some(cell.path.display())),
+                        given("out", Some(path.display())),
                     ]
                     .concat();
-                    cells.push(cell);
+                    let run = Run { name, seed, length, path, words };
+                    cells.push(Cell { condition, delay, run });
                 }
             }
         }

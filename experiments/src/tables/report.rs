@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write;
 use std::path::Path;
 
-use super::cell::{Cell, Found, Status, error, step};
 use super::conditions::Spec;
+use super::run::{Found, Run, Status, error, step};
 use super::{Row, protocol, spread};
 use crate::checkpoint::replace;
 use crate::failure::Failure;
@@ -46,9 +46,32 @@ pub(super) fn markdown(spec: &Spec, length: u64, command: &str, rows: &[Row]) ->
         length if length == spec.paper_length => format!("{length} {unit}, as in the paper"),
         length => format!("{length} of the paper's {} {unit}", spec.paper_length),
     };
+    let runs = rows.iter().flat_map(|row| &row.runs).map(|(cell, found)| (&cell.run, found));
+    let Footing { open, revisions, levels } = footing(unit, runs);
+    format!(
+        "# {}\n\nHoyer et al. 2022. Per cent, {what}, {length}: mean ± sample standard deviation (n = number of seeds), \
+         beside the paper's.\n\n{}\n{open}## Protocol\n\n{}\n`{command}`\n\nRevision {}, level {}.\n",
+        spec.title,
+        results(spec, rows),
+        protocol::options(spec.task, rows),
+        revisions,
+        levels,
+    )
+}
+
+/// What every table says of its runs.
+pub(super) struct Footing {
+    /// The runs without a result, if there are any.
+    pub(super) open: String,
+    pub(super) revisions: String,
+    pub(super) levels: String,
+}
+
+/// Of runs whose length counts `unit`s.
+pub(super) fn footing<'a>(unit: &str, runs: impl Iterator<Item = (&'a Run, &'a Found)>) -> Footing {
     let [mut revisions, mut levels] = [BTreeSet::new(), BTreeSet::new()];
     let mut open = String::new();
-    for (cell, found) in rows.iter().flat_map(|row| &row.runs) {
+    for (run, found) in runs {
         let problem = match &found.status {
             Status::Missing => continue,
             Status::Finished(_) => {
@@ -60,22 +83,14 @@ pub(super) fn markdown(spec: &Spec, length: u64, command: &str, rows: &[Row]) ->
             Status::Failed(reason) => format!("failed (by hand, --fresh starts it over): {reason}"),
             Status::Other(what) => format!("left out: the directory holds {what}"),
         };
-        let _ = writeln!(open, "- {}: {problem}", cell.name());
+        let _ = writeln!(open, "- {}: {problem}", run.name);
     }
     let list = |names: BTreeSet<&str>| match names.len() {
         0 => "-".to_owned(),
         _ => names.into_iter().collect::<Vec<_>>().join(", "),
     };
     let open = if open.is_empty() { open } else { format!("Runs without a result:\n\n{open}\n") };
-    format!(
-        "# {}\n\nHoyer et al. 2022. Per cent, {what}, {length}: mean ± sample standard deviation (n = number of seeds), \
-         beside the paper's.\n\n{}\n{open}## Protocol\n\n{}\n`{command}`\n\nRevision {}, level {}.\n",
-        spec.title,
-        results(spec, rows),
-        protocol::options(spec.task, rows),
-        list(revisions),
-        list(levels),
-    )
+    Footing { open, revisions: list(revisions), levels: list(levels) }
 }
 
 /// Conditions down, columns across.
@@ -120,35 +135,42 @@ fn results(spec: &Spec, rows: &[Row]) -> String {
     table(&header.iter().map(String::as_str).collect::<Vec<_>>(), &lines)
 }
 
-/// One curve a condition and column: the mean over its finished runs, or over what there is if none is finished.
+/// One curve a condition and column.
 fn curves(last: u64, rows: &[Row]) -> Vec<Curve> {
     let mut curves = Vec::new();
     for row in rows {
-        let finished = |found: &Found| matches!(found.status, Status::Finished(_));
-        let unfinished = |found: &Found| matches!(found.status, Status::Unfinished(done) if done > 0);
-        let pick = |wanted: &dyn Fn(&Found) -> bool| -> Vec<&(Cell, Found)> {
-            row.runs.iter().filter(|(_, found)| wanted(found)).collect()
-        };
-        let (runs, note) = match pick(&finished) {
-            runs if runs.is_empty() => (pick(&unfinished), ", unfinished"),
-            runs => (runs, ""),
-        };
-        let Some((first, _)) = runs.first() else { continue };
+        let Some((first, _)) = row.runs.first() else { continue };
         let delay = match first.delay {
             None => String::new(),
             Some(Delay::Random) => ", random delay".into(),
             Some(delay) => format!(", delay {delay}"),
         };
-        let name = format!("{}{delay} (n = {}{note})", row.condition.name, runs.len());
-        curves.push(Curve { name, points: mean_curve(last.min(first.length), &runs) });
+        let name = format!("{}{delay}", row.condition.name);
+        let founds: Vec<&Found> = row.runs.iter().map(|(_, found)| found).collect();
+        curves.extend(mean_curve(&name, last.min(first.run.length), &founds));
     }
     curves
 }
 
+/// The mean over the finished runs, or over what there is if none is finished.
+pub(super) fn mean_curve(name: &str, last: u64, runs: &[&Found]) -> Option<Curve> {
+    let pick = |wanted: fn(&Found) -> bool| -> Vec<&Found> {
+        runs.iter().copied().filter(|found| wanted(found)).collect()
+    };
+    let (runs, note) = match pick(|found| matches!(found.status, Status::Finished(_))) {
+        runs if runs.is_empty() => {
+            (pick(|found| matches!(found.status, Status::Unfinished(done) if done > 0)), ", unfinished")
+        }
+        runs => (runs, ""),
+    };
+    let name = format!("{name} (n = {}{note})", runs.len());
+    (!runs.is_empty()).then(|| Curve { name, points: mean_points(last, &runs) })
+}
+
 /// The mean where all runs have a record.
-fn mean_curve(last: u64, runs: &[&(Cell, Found)]) -> Vec<(f64, f64)> {
+fn mean_points(last: u64, runs: &[&Found]) -> Vec<(f64, f64)> {
     let mut sums: HashMap<u64, (usize, f64)> = HashMap::new();
-    for (_, found) in runs {
+    for found in runs {
         for record in &found.records {
             if let Some(at) = step(record).filter(|&at| at <= last) {
                 let sum = sums.entry(at).or_default();

@@ -30,6 +30,11 @@ impl Spread {
 
 /// `1.79 ± 0.12 (n = 10)` in per cent; `-` without values.
 pub(super) fn show(values: &[f64], failed: usize) -> String {
+    show_as(values, failed, &|x| format!("{:.2}", 100.0 * x))
+}
+
+/// The same with numbers as `number` writes them.
+pub(crate) fn show_as(values: &[f64], failed: usize, number: &dyn Fn(f64) -> String) -> String {
     let lost = if failed == 0 { String::new() } else { format!("{failed} failed") };
     let Some(Spread { count, mean, deviation }) = Spread::of(values) else {
         return if failed == 0 { "-".into() } else { format!("- ({lost})") };
@@ -37,8 +42,8 @@ pub(super) fn show(values: &[f64], failed: usize) -> String {
     let comma = if failed == 0 { "" } else { ", " };
     let value = match deviation {
         _ if !mean.is_finite() => "not finite".into(),
-        Some(deviation) => format!("{:.2} ± {:.2}", 100.0 * mean, 100.0 * deviation),
-        None => format!("{:.2}", 100.0 * mean),
+        Some(deviation) => format!("{} ± {}", number(mean), number(deviation)),
+        None => number(mean),
     };
     format!("{value} (n = {count}{comma}{lost})")
 }

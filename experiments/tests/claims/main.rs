@@ -4,6 +4,7 @@ mod common;
 
 mod conditioning;
 mod mnist;
+mod studies;
 mod tables;
 mod tca;
 mod time;
