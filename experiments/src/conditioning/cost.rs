@@ -17,9 +17,9 @@
 //! ```
 //!
 //! A matrix counts once for its elements, biases included; a 2 x 2 matrix times a pair counts 4. A linear complex cell has a
-//! trace of nd pairs, of which each is turned (4) and contracted with both weights (4); where the recurrence is not
-//! linear there are 2nd pairs (4 + 2 each). A parameter of a unit of a complex cell has one pair (4 + 2). Activations, TD's own trace and the optimiser are the same few
-//! operations per weight for all, and are left out.
+//! trace of nd pairs, of which each is turned (4) and contracted with both weights (4); where the recurrence is not linear
+//! there are 2nd pairs (4 + 2 each). A parameter of a unit of a complex cell has one pair (4 + 2). Activations, TD's own
+//! trace and the optimiser are the same few operations per weight for all, and are left out.
 
 use super::cells::{CellKind, OnlineLearnerKind, Predictor, RecurrenceKind};
 

@@ -2,7 +2,7 @@
 //!
 //! | study | conditions | over |
 //! |---|---|---|
-//! | architectures | RTU and LRU: linear; RTU: nonlinear output, nonlinear recurrence; both: nonlinear and linear projection | units |
+//! | architectures | RTU and LRU, linear, and with nonlinear and linear projection; RTU with nonlinear output or recurrence | units |
 //! | parameters | RTU with RTRL, GRU and LRU with truncated BPTT, of equally many recurrent parameters | budget |
 //! | compute | the same of equally many FLOPs per step | steps back |
 //! | truncation | RTU with RTRL and with truncated BPTT | steps back |
@@ -10,8 +10,8 @@
 //! | rates | RTU of several sizes | learning rate |
 //! | cells | RTU linear and nonlinear, LRU, block-diagonal, minGRU, eLSTM with RTRL | units |
 //!
-//! A projection has as many units as the recurrent layer. An LRU has no nonlinearity of its own: a nonlinear output of it is its
-//! nonlinear projection, Re(C h) being one.
+//! A projection has as many units as the recurrent layer. An LRU has no nonlinearity of its own: its output is Re(C h), and a
+//! nonlinear one is its nonlinear projection.
 
 use clap::ValueEnum;
 

@@ -98,9 +98,9 @@ pub(super) fn markdown(plan: &Plan, rows: &[Row<'_>]) -> String {
         let _ = writeln!(options, "- {}: `{}`", condition.name(), condition.words.trim());
     }
     format!(
-        "# {}\n\nAfter Elelimy et al. 2024. MSRE over the last tenth of {} steps: mean ± sample standard deviation (n = number \
-         of seeds). The constant 0 has {}; no predictor can have less than {:.4} in the mean. FLOPs: forward and learning.\n\n\
-         {}\n{rate}.\n\n{open}## Conditions\n\nOptions of `experiments trace-conditioning`, beside those of the whole study:\n\n\
+        "# {}\n\nAfter Elelimy et al. 2024. MSRE over the last tenth of {} steps: mean ± sample standard deviation (n = \
+         number of seeds). The constant 0 has {}; no predictor can have less than {:.4} in the mean. FLOPs: forward and \
+         learning.\n\n{}\n{rate}.\n\n{open}## Conditions\n\nOptions of `experiments trace-conditioning`, beside those of the whole study:\n\n\
          {options}\n`{}`\n\nRevision {revisions}, level {levels}.\n",
         plan.kind.title(),
         plan.steps,

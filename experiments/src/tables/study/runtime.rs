@@ -148,8 +148,8 @@ pub(super) fn run(lists: &Lists, steps: u64, out: &Path) -> Result<(), Failure> 
     let join = |list: &[usize]| list.iter().map(usize::to_string).collect::<Vec<_>>().join(",");
     let text = format!(
         "# {}\n\nA prediction and its derivative, 12 inputs, f32, one thread: median over {} turns of {turn} steps. Ratios: to \
-         the RTU with RTRL of the same units.\n\n{}\n`experiments conditioning-table runtime --hidden {} --truncations {} --steps \
-         {steps}`\n\nRevision {}.\n",
+         the RTU with RTRL of the same units.\n\n{}\n`experiments conditioning-table runtime --hidden {} --truncations {} \
+         --steps {steps}`\n\nRevision {}.\n",
         kind.title(),
         TURNS - 1,
         table(&header, &rows),
