@@ -78,7 +78,7 @@ pub(super) fn markdown(plan: &Plan, rows: &[Row<'_>]) -> String {
     }
     let header = ["condition", "parameters", "recurrent", "FLOPs per step", "learning rate", "MSRE"];
     let rate = if plan.kind.is_over_rates() {
-        "* the learning rate of the least mean".to_owned()
+        "Marked with *: the learning rate of the least mean".to_owned()
     } else {
         let mut rates: Vec<String> = Vec::new();
         for row in rows {
