@@ -4,13 +4,15 @@
 
 use eligibility::{Bptt, Cell, Learner, Nonlinearity, TruncatedBptt};
 
-use crate::common::cells::{Paths, Record, UnitProblem, differences, loss, parts, recurrent_cells, stack};
-use crate::common::compare::assert_close;
+use crate::common::cells::{
+    Paths, Record, UnitProblem, differences, differences_of, loss, parts, recurrent_cells, stack,
+};
+use crate::common::compare::{assert_close, relative_error};
 
 /// The differences themselves are good to about 1e-10 where nothing has a kink.
 const TOLERANCE: f64 = 1e-7;
 
-/// Relu has kinks, which differences may straddle: it is held to this where none is near.
+/// Relu has kinks, which differences may straddle.
 fn smooth(cell: &Cell) -> bool {
     match cell {
         Cell::Rtu(rtu) => rtu.nonlinearity() != Nonlinearity::Relu,
@@ -66,6 +68,30 @@ fn bptt_by_weights_and_inputs() {
         assert_close(&format!("{what}: inputs"), &found, &expected, TOLERANCE, 1e-3);
         let beyond = |index: usize| problem.inputs[index].is_nan();
         assert!((0..by_inputs.len()).filter(|&index| beyond(index)).all(|index| by_inputs[index] == 0.0));
+    }
+}
+
+/// Where no preactivation is near 0: there, differences over steps of two sizes agree, which they do not over a kink.
+#[test]
+fn relu_away_from_its_kinks() {
+    for cell in recurrent_cells(2, 3).into_iter().filter(|cell| !smooth(cell)) {
+        let smooth_problem = |seed: u64| {
+            let problem = UnitProblem::new(&[cell], 2, 9, 2, seed).tame();
+            let indices: Vec<_> = (0..problem.network.parameters().len()).collect();
+            let differences = |size: f64| {
+                let f = |flat: &[f64]| loss(&problem, flat, &problem.inputs, Paths::All).0;
+                differences_of(size, problem.network.parameters(), &indices, f)
+            };
+            let (coarse, fine) = (differences(1e-3), differences(4e-4));
+            let recurrent = problem.network.layout().parts(0).unwrap().pop().unwrap();
+            let alive = recurrent.indices().all(|index| fine[index].abs() > 1e-4);
+            (alive && relative_error(&coarse, &fine, 1e-3) < 1e-8).then_some(problem)
+        };
+        let problem = (0..1000).find_map(smooth_problem).expect("not every problem is near a kink or dead");
+        let mut bptt = Bptt::new(&problem.network, 2, 9).unwrap();
+        let mut gradient = problem.network.zero_gradient();
+        bptt.gradient(&problem.network, &problem.sequences(), &mut gradient).unwrap();
+        check_weights(&problem, &gradient, Paths::All, &format!("{cell:?}"));
     }
 }
 

@@ -293,14 +293,18 @@ pub fn loss(problem: &UnitProblem<f64>, flat: &[f64], inputs: &[f64], paths: Pat
 
 /// The five-point central difference of `f` at each of `indices` of `at`; see `common::differences`.
 pub fn differences(at: &[f64], indices: &[usize], f: impl Fn(&[f64]) -> f64) -> Vec<f64> {
-    const STEP: f64 = 1e-3;
+    differences_of(1e-3, at, indices, f)
+}
+
+/// The same over steps of size `size`.
+pub fn differences_of(size: f64, at: &[f64], indices: &[usize], f: impl Fn(&[f64]) -> f64) -> Vec<f64> {
     let mut moved = at.to_vec();
     let slope = |&index: &usize| {
         let mut value = |steps: f64| {
-            moved[index] = at[index] + steps * STEP;
+            moved[index] = at[index] + steps * size;
             f(&moved)
         };
-        let slope = (value(-2.0) - 8.0 * value(-1.0) + 8.0 * value(1.0) - value(2.0)) / (12.0 * STEP);
+        let slope = (value(-2.0) - 8.0 * value(-1.0) + 8.0 * value(1.0) - value(2.0)) / (12.0 * size);
         moved[index] = at[index];
         slope
     };
