@@ -78,6 +78,9 @@ fn a_study_that_was_cut_goes_on_and_its_runs_are_those_of_the_plain_command() {
     // Longer: every run goes on from where it was.
     let output = run(dir.path(), &study.replace("300", "400")).output;
     assert!(output.contains("mingru-h3-lr0.01-seed1: going on after step 300"), "{output}");
+    // A condition without a result has no rate.
+    run(dir.path(), &format!("{study} --report --out nothing"));
+    assert!(read(&dir.path().join("nothing"), "table.md").contains(" - |    - |"));
     // Other options are another run.
     let outcome = experiments(dir.path(), format!("{study} --lambda 0.5").split_whitespace());
     assert!(!outcome.success && outcome.errors.contains("option --lambda was 0.9"), "{}", outcome.errors);

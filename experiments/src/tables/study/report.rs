@@ -66,12 +66,16 @@ pub(super) fn markdown(plan: &Plan, rows: &[Row<'_>]) -> String {
             if !plan.kind.is_over_rates() && !is_chosen(&row) {
                 continue;
             }
-            let mark =
-                if plan.kind.is_over_rates() && is_chosen(&row) && row.mean().is_some() { " *" } else { "" };
+            // Without a mean nothing is chosen.
+            let rate = match (plan.kind.is_over_rates(), row.mean().is_some()) {
+                (true, true) if is_chosen(&row) => format!("{} *", row.rate),
+                (false, false) => "-".into(),
+                _ => row.rate.to_string(),
+            };
             let mut line = vec![condition.name()];
             line.extend([size.parameters, size.recurrent_parameters].map(|count| count.to_string()));
             line.push(size.flops.to_string());
-            line.push(format!("{}{mark}", row.rate));
+            line.push(rate);
             line.push(msre(&row.values().0, row.failed()));
             lines.push(line);
         }
