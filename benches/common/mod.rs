@@ -174,7 +174,8 @@ impl<T: Scalar> Gemm<T> {
     }
 }
 
-fn stride<T>(columns: usize) -> usize {
+/// Elements from a row of weights to the next.
+pub(crate) fn stride<T>(columns: usize) -> usize {
     columns.next_multiple_of(64 / size_of::<T>())
 }
 
