@@ -1,4 +1,5 @@
-//! The affine maps: matrix products of row-major matrices, by `faer`. The only file that names it.
+//! The affine maps: matrix products of row-major matrices, by `faer`, or, for so few rows that its calls would cost more than
+//! the product, by loops of our own. The only file that names it.
 //!
 //! ```text
 //! (1) C = A B^T        gates of a batch: rows of presynaptic activity times rows of weights
@@ -9,7 +10,8 @@
 use std::hint::black_box;
 
 use eligibility_kernels::lanes::{Lanes, MAX_WIDTH};
-use eligibility_kernels::{Kernel, Level, Real};
+use eligibility_kernels::row_dot::RowDot;
+use eligibility_kernels::{Kernel, Level, Real, Strided};
 use faer::linalg::matmul::matmul;
 use faer::traits::ComplexField;
 use faer::{Accum, MatMut, MatRef, Par};
@@ -68,19 +70,60 @@ impl<T: Real> Kernel<T> for EndOfVectorCode<T> {
     }
 }
 
+/// So many rows, times the rows of b, are products of a matrix and a vector each.
+const FEW_ROWS: usize = 2;
+/// So many rows are added with their factors one after the other.
+const FEW_TERMS: usize = 4;
+
 /// (1) `c = a b^T`, or `c += a b^T`.
 pub(crate) fn times_transposed<T: Scalar>(c: Rect<&mut [T]>, beta: Beta, a: Rect<&[T]>, b: Rect<&[T]>) {
+    if a.rows <= FEW_ROWS {
+        let weights = Strided { data: b.data, stride: b.stride };
+        for row in 0..a.rows {
+            let input = &a.data[row * a.stride..][..a.columns];
+            let output = &mut c.data[row * c.stride..][..b.rows];
+            Level::detect().run(RowDot { weights, input, add: matches!(beta, Beta::Add), output });
+        }
+        return;
+    }
     product(transposed_mut(c), beta.into(), view(b), view(a).transpose());
 }
 
 /// (2) `c = a b`, or `c += a b`.
 pub(crate) fn times<T: Scalar>(c: Rect<&mut [T]>, beta: Beta, a: Rect<&[T]>, b: Rect<&[T]>) {
+    if a.rows * a.columns <= FEW_TERMS {
+        for row in 0..a.rows {
+            let target = &mut c.data[row * c.stride..][..b.columns];
+            if matches!(beta, Beta::Replace) {
+                target.fill(T::ZERO);
+            }
+            for (term, &factor) in a.data[row * a.stride..][..a.columns].iter().enumerate() {
+                add_multiple(target, factor, &b.data[term * b.stride..]);
+            }
+        }
+        return;
+    }
     product(transposed_mut(c), beta.into(), view(b).transpose(), view(a).transpose());
 }
 
 /// (3) `c += a^T b`.
 pub(crate) fn add_transposed_times<T: Scalar>(c: Rect<&mut [T]>, a: Rect<&[T]>, b: Rect<&[T]>) {
+    if a.rows * a.columns <= FEW_TERMS {
+        for (row, source) in b.data.chunks(b.stride).take(a.rows).enumerate() {
+            for (index, &factor) in a.data[row * a.stride..][..a.columns].iter().enumerate() {
+                add_multiple(&mut c.data[index * c.stride..][..b.columns], factor, source);
+            }
+        }
+        return;
+    }
     product(transposed_mut(c), Accum::Add, view(b).transpose(), view(a));
+}
+
+/// `target += factor source`, as long as the target is.
+fn add_multiple<T: Scalar>(target: &mut [T], factor: T, source: &[T]) {
+    for (target, &source) in target.iter_mut().zip(source) {
+        *target += factor * source;
+    }
 }
 
 /// Makes `faer` allocate this thread's workspace (once per thread, at its first large enough product), so that no

@@ -18,7 +18,7 @@ pub const MAX_WIDTH: usize = 16;
 
 /// A vector of [`Lanes::WIDTH`] elements and what kernels may do with it.
 ///
-/// Every operation works lane by lane: a value never depends on its neighbours or on its position.
+/// Every operation but [`Lanes::interleave`] works lane by lane: a value never depends on its neighbours or on its position.
 pub trait Lanes:
     Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self> + Neg<Output = Self>
 {
@@ -74,6 +74,9 @@ pub trait Lanes:
     /// (`f32`: -126..=127, `f64`: -1022..=1023): the low bits of `self` are those of its exponent.
     #[must_use]
     fn exp2_of_low_bits(self) -> Self;
+    /// The lanes of both in turn: first of `self`, first of `other`, second of `self` and so on, as two vectors.
+    #[must_use]
+    fn interleave(self, other: Self) -> [Self; 2];
 
     /// Loads at most [`Lanes::WIDTH`] elements; missing lanes are zero.
     #[inline(always)]

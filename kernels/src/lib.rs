@@ -22,6 +22,7 @@
 //! |---|---|
 //! | [`activation`] | exp, sigmoid, tanh, at most 1.5 ULP; a cell's nonlinearity with its slope |
 //! | [`affine`] | `y = b + W x`, W packed in panels |
+//! | [`row_dot`] | `y = W x`, W row by row as it lies |
 //! | [`lstm_gates`] | preactivations to c_t, h_t and dc_t/dz, dh_t/dz, dh_t/dc_t; and the step back |
 //! | [`pair_cell`] | `h = phi(A h' + gain x)`, two components a unit (RTU, LRU, block-diagonal RNN), with every local factor |
 //! | [`min_gru`], [`elstm`] | steps of minGRU and eLSTM, one component a unit, with every local factor |
@@ -63,6 +64,7 @@ mod planes;
 pub mod real;
 #[cfg(feature = "std")]
 pub mod reference;
+pub mod row_dot;
 pub mod strided;
 pub mod trace;
 pub mod unit_back;

@@ -7,6 +7,7 @@ use crate::activation::{Exp, Sigmoid, Tanh};
 use crate::affine::{Affine, Start};
 use crate::lstm_gates::{GATES, LstmGates, LstmGatesBackward, OutputNonlinearity};
 use crate::real::Real;
+use crate::row_dot::RowDot;
 use crate::trace::{
     TraceBlock, TraceBlockContract, TraceContract, TraceFactors, TraceStep, TraceStepContract,
     TraceSumFactors,
@@ -200,6 +201,15 @@ pub fn affine<T: Real>(op: Affine<'_, T>) {
             .enumerate()
             .map(|(column, x)| weights[column * width + row - panel].to_f64() * x.to_f64());
         *y = T::from_f64(start.to_f64() + terms.sum::<f64>());
+    }
+}
+
+/// Twin of [`RowDot`].
+pub fn row_dot<T: Real>(op: RowDot<'_, T>) {
+    for (row, y) in op.output.iter_mut().enumerate() {
+        let weights = op.weights.at(row, 0..op.input.len());
+        let sum: f64 = weights.iter().zip(op.input).map(|(w, x)| w.to_f64() * x.to_f64()).sum();
+        *y = T::from_f64(if op.add { y.to_f64() + sum } else { sum });
     }
 }
 

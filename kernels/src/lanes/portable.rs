@@ -95,6 +95,17 @@ macro_rules! portable {
                 let bits: $integer = cast(self);
                 cast(bits << $shift)
             }
+            #[inline(always)]
+            fn interleave(self, other: Self) -> [Self; 2] {
+                let (ours, theirs) = (self.to_array(), other.to_array());
+                let mut halves = [[0.0; $width]; 2];
+                for (index, (&own, &other)) in ours.iter().zip(&theirs).enumerate() {
+                    let half = &mut halves[2 * index / $width];
+                    half[2 * index % $width] = own;
+                    half[2 * index % $width + 1] = other;
+                }
+                halves.map(<$vector>::from)
+            }
         }
     };
 }

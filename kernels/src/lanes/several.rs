@@ -88,6 +88,17 @@ impl<V: Lanes, const N: usize> Lanes for Several<V, N> {
             vector.store(&mut target[index * V::WIDTH..][..V::WIDTH]);
         }
     }
+    #[inline(always)]
+    fn interleave(self, other: Self) -> [Self; 2] {
+        let mut halves = [self, other];
+        for (index, (own, other)) in self.0.into_iter().zip(other.0).enumerate() {
+            for (part, vector) in own.interleave(other).into_iter().enumerate() {
+                let place = 2 * index + part;
+                halves[place / N].0[place % N] = vector;
+            }
+        }
+        halves
+    }
     methods! {
         mul_add(factor, addend)
         abs()

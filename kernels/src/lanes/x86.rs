@@ -81,6 +81,11 @@ macro_rules! selected {
             fn exp2_of_low_bits(self) -> Self {
                 Self::from_bits(self.to_bits() << $shift)
             }
+            #[inline(always)]
+            fn interleave(self, other: Self) -> [Self; 2] {
+                let (low, high) = SimdBase::interleave(self, other);
+                [low, high]
+            }
         }
     };
 }
