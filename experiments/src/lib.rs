@@ -5,7 +5,7 @@
 //! | what is asked | `cli`, `options`, `kinds`, `tables` |
 //! | data | [`idx`], `mnist`, `tca`, `conditioning`, `three_state`, `seeds` |
 //! | training | `trainer`, `run_tca`, `run_mnist`, `epochs`, `run_conditioning`, `run_three_state`, `tour` |
-//! | measuring | `time`, `timing`, `scaling`, `depth` |
+//! | measuring | `time`, `timing`, `timing_rtu`, `scaling`, `depth` |
 //! | what is left behind | `run_dir`, `checkpoint`, `plot`, `text_plot`, `progress`, `summary` |
 //!
 //! Every random number is drawn from a generator keyed by (seed, purpose, index), so no generator state has to be
@@ -39,6 +39,7 @@ mod text_plot;
 mod three_state;
 mod time;
 mod timing;
+mod timing_rtu;
 mod tour;
 mod trainer;
 

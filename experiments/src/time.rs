@@ -1,21 +1,60 @@
 //! `experiments time`: cases timed as a user would run them, one JSON object a line.
 
+use std::str::FromStr;
+
 use clap::Args;
 
 use crate::failure::Failure;
 use crate::options::ScheduleKind;
-use crate::timing::{Case, Op, time};
+use crate::timing::{Case, Op, Timing, time};
+use crate::timing_rtu::{self, RtuCase};
+
+/// What can be timed.
+#[derive(Clone, Copy, Debug)]
+enum Subject {
+    Lstm(Case),
+    Rtu(RtuCase),
+}
+
+impl FromStr for Subject {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.starts_with("rtu") { text.parse().map(Self::Rtu) } else { text.parse().map(Self::Lstm) }
+    }
+}
+
+impl Subject {
+    /// What is timed unless something else is asked for.
+    fn usual(self) -> &'static [Op] {
+        match self {
+            Self::Lstm(case) if case.batch > 1 => {
+                &[Op::Fwd, Op::FwdbwdFinal, Op::FwdbwdAll, Op::EpropFinal, Op::EpropAll]
+            }
+            Self::Lstm(_) => {
+                &[Op::Fwd, Op::FwdbwdFinal, Op::FwdbwdAll, Op::EpropFinal, Op::EpropAll, Op::Online]
+            }
+            Self::Rtu(_) => &[Op::Step, Op::ScanStep],
+        }
+    }
+    fn time(self, op: Op, schedule: ScheduleKind, seed: u64) -> Result<Timing, Failure> {
+        match self {
+            Self::Lstm(case) => time(case, op, schedule, seed),
+            Self::Rtu(case) => timing_rtu::time(case, op, schedule, seed),
+        }
+    }
+}
 
 /// Arguments of `time`.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct TimeArgs {
-    /// Cases, named b<batch>_t<steps>_i<input>_h<hidden>_<f32|f64>
+    /// Cases: LSTMs, named b<batch>_t<steps>_i<input>_h<hidden>_<f32|f64>, and recurrent trace units, named
+    /// rtu_<linear|nonlinear>_b<batch>_d<input>_n<units>_<f32|f64>, whose times are those of one step
     #[arg(required = true, value_name = "CASE")]
-    cases: Vec<Case>,
-    /// Operations, with commas between them [default: all; online only for batch 1]
+    cases: Vec<Subject>,
+    /// Operations, with commas between them [default: all of the case's; online only for batch 1]
     #[arg(long, value_enum, value_delimiter = ',')]
     ops: Vec<Op>,
-    /// How e-prop's sum over time is evaluated: streaming, blocked:K or whole
+    /// How the sum over time of e-prop and RTRL is evaluated: streaming, blocked:K or whole
     #[arg(long, default_value_t)]
     schedule: ScheduleKind,
     /// Threads
@@ -29,12 +68,10 @@ pub(crate) struct TimeArgs {
 impl TimeArgs {
     /// Times all cases in order.
     pub(crate) fn run(&self) -> Result<(), Failure> {
-        let all = [Op::Fwd, Op::FwdbwdFinal, Op::FwdbwdAll, Op::EpropFinal, Op::EpropAll, Op::Online];
         for &case in &self.cases {
-            let asked = if self.ops.is_empty() { &all[..] } else { &self.ops };
-            let skips = |op: &&Op| !(self.ops.is_empty() && **op == Op::Online && case.batch > 1);
-            for &op in asked.iter().filter(skips) {
-                let timing = in_pool(self.threads.into(), || time(case, op, self.schedule, self.seed))?;
+            let asked = if self.ops.is_empty() { case.usual() } else { &self.ops };
+            for &op in asked {
+                let timing = in_pool(self.threads.into(), || case.time(op, self.schedule, self.seed))?;
                 println!(
                     "{}",
                     serde_json::to_string(&timing).map_err(|error| Failure::new(error.to_string()))?

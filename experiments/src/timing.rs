@@ -12,7 +12,7 @@ use eligibility::{
 };
 use peak_alloc::PeakAlloc;
 use rand::RngExt;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use crate::failure::Failure;
 use crate::options::{ScheduleKind, TypeKind};
@@ -39,16 +39,8 @@ impl FromStr for Case {
         let wrong = || format!("expected a name such as b32_t784_i1_h128_f32, found {text}");
         let parts: Vec<&str> = text.split('_').collect();
         let [batch, steps, input, hidden, kind] = parts[..] else { return Err(wrong()) };
-        let size = |part: &str, letter: char| {
-            let digits = part.strip_prefix(letter).filter(|digits| !digits.starts_with(['+', '0']));
-            let size = digits.and_then(|digits| digits.parse().ok());
-            size.filter(|&size: &usize| size <= 1 << 20).ok_or_else(wrong)
-        };
-        let kind = match kind {
-            "f32" => TypeKind::F32,
-            "f64" => TypeKind::F64,
-            _ => return Err(wrong()),
-        };
+        let size = |part: &str, letter: char| size(part, letter).ok_or_else(wrong);
+        let kind = kind_named(kind).ok_or_else(wrong)?;
         Ok(Self {
             batch: size(batch, 'b')?,
             steps: size(steps, 't')?,
@@ -59,20 +51,34 @@ impl FromStr for Case {
     }
 }
 
-impl Display for Case {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { batch, steps, input, hidden, kind } = self;
-        let kind = match kind {
-            TypeKind::F32 => "f32",
-            TypeKind::F64 => "f64",
-        };
-        write!(f, "b{batch}_t{steps}_i{input}_h{hidden}_{kind}")
+/// A part of a name: a letter and a size.
+pub(crate) fn size(part: &str, letter: char) -> Option<usize> {
+    let digits = part.strip_prefix(letter).filter(|digits| !digits.starts_with(['+', '0']))?;
+    digits.parse().ok().filter(|&size: &usize| size <= 1 << 20)
+}
+
+/// The last part of a name.
+pub(crate) fn kind_named(part: &str) -> Option<TypeKind> {
+    match part {
+        "f32" => Some(TypeKind::F32),
+        "f64" => Some(TypeKind::F64),
+        _ => None,
     }
 }
 
-impl Serialize for Case {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+/// The same, to be written.
+pub(crate) fn kind_name(kind: TypeKind) -> &'static str {
+    match kind {
+        TypeKind::F32 => "f32",
+        TypeKind::F64 => "f64",
+    }
+}
+
+impl Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { batch, steps, input, hidden, kind } = *self;
+        let kind = kind_name(kind);
+        write!(f, "b{batch}_t{steps}_i{input}_h{hidden}_{kind}")
     }
 }
 
@@ -93,11 +99,19 @@ pub(crate) enum Op {
     EpropAll,
     /// E-prop with an update of the weights (SGD) at every step; batch 1
     Online,
+    /// RTRL of an RTU as a stream: forward, traces and gradient of one step
+    Step,
+    /// RTRL of an RTU over a sequence with a target at every step, per step
+    ScanStep,
 }
 
 impl Op {
     pub(crate) fn is_eprop(self) -> bool {
         matches!(self, Self::EpropFinal | Self::EpropAll)
+    }
+    /// Whether it is for RTUs, and not for LSTMs.
+    pub(crate) fn is_of_rtu(self) -> bool {
+        matches!(self, Self::Step | Self::ScanStep)
     }
 }
 
@@ -105,7 +119,7 @@ impl Op {
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Timing {
     peer: &'static str,
-    case: Case,
+    case: String,
     threads: usize,
     pub(crate) op: Op,
     pub(crate) median_s: f64,
@@ -121,6 +135,41 @@ pub(crate) struct Timing {
     gradient_norm: Option<f64>,
 }
 
+impl Timing {
+    /// Of `repeats` of `op`, each of so many steps if the time is that of one.
+    pub(crate) fn new(
+        case: String,
+        op: Op,
+        schedule: Option<ScheduleKind>,
+        seed: u64,
+        mut repeats: Repeats,
+        steps: usize,
+    ) -> Result<Self, Failure> {
+        let (loss, gradient_norm) = repeats.last;
+        if !(loss.is_finite() && gradient_norm.is_none_or(f64::is_finite)) {
+            return Err(Failure::new(format!(
+                "{case}: the loss is {loss} and the gradient's norm {gradient_norm:?}"
+            )));
+        }
+        repeats.seconds.sort_by(f64::total_cmp);
+        Ok(Self {
+            peer: "eligibility",
+            case,
+            threads: rayon::current_num_threads(),
+            op,
+            median_s: repeats.seconds[repeats.seconds.len() / 2] / steps as f64,
+            min_s: repeats.seconds[0] / steps as f64,
+            peak_mb: repeats.peak_bytes as f64 / 1e6,
+            schedule,
+            level: eligibility::Level::from_env()?.name(),
+            seed,
+            repeats: repeats.seconds.len(),
+            loss,
+            gradient_norm,
+        })
+    }
+}
+
 /// Times `op` on `case`, in the thread pool it is called in.
 pub(crate) fn time(case: Case, op: Op, schedule: ScheduleKind, seed: u64) -> Result<Timing, Failure> {
     match case.kind {
@@ -130,6 +179,9 @@ pub(crate) fn time(case: Case, op: Op, schedule: ScheduleKind, seed: u64) -> Res
 }
 
 fn time_in<T: Scalar>(case: Case, op: Op, schedule: ScheduleKind, seed: u64) -> Result<Timing, Failure> {
+    if op.is_of_rtu() {
+        return Err(Failure::new(format!("{case} is an LSTM: step and scan_step are for cases rtu_...")));
+    }
     let mut random = rng(seed, Purpose::Timing, 0);
     let (lstm, readout) = (Lstm::new(case.input, case.hidden)?, Readout::new(CLASSES, Loss::CrossEntropy)?);
     let mut network: Network<T> = Init { forget_bias_offset: 1.8 }.network(lstm, readout, &mut random)?;
@@ -139,7 +191,7 @@ fn time_in<T: Scalar>(case: Case, op: Op, schedule: ScheduleKind, seed: u64) -> 
     let classes: Vec<usize> = (0..cells).map(|_| random.random_range(0..CLASSES)).collect();
     let targets = match op {
         Op::FwdbwdAll | Op::EpropAll => Targets::EveryClass(&classes),
-        Op::Fwd | Op::FwdbwdFinal | Op::EpropFinal | Op::Online => Targets::LastClass(&classes[..case.batch]),
+        _ => Targets::LastClass(&classes[..case.batch]),
     };
     let sequences = Sequences::new(case.steps, case.batch, &inputs, targets)?;
     // The first learner of a thread also makes the thread's workspace of matrix products, which is not the learner's.
@@ -148,7 +200,7 @@ fn time_in<T: Scalar>(case: Case, op: Op, schedule: ScheduleKind, seed: u64) -> 
     let before = PeakAlloc.current_usage();
     PeakAlloc.reset_peak_usage();
     let options = EpropOptions { schedule: schedule.schedule(case.steps), ..EpropOptions::default() };
-    let mut results = match op {
+    let results = match op {
         Op::Fwd => {
             let mut evaluator = Evaluator::new(&network, case.batch)?;
             repeat(before, || Ok((evaluator.score(&network, &sequences)?.mean_loss(), None)))?
@@ -180,32 +232,12 @@ fn time_in<T: Scalar>(case: Case, op: Op, schedule: ScheduleKind, seed: u64) -> 
                 Ok((loss / case.steps as f64, Some(norm(change))))
             })?
         }
+        Op::Step | Op::ScanStep => unreachable!("refused above"),
     };
-    let (loss, gradient_norm) = results.last;
-    if !(loss.is_finite() && gradient_norm.is_none_or(f64::is_finite)) {
-        return Err(Failure::new(format!(
-            "{case}: the loss is {loss} and the gradient's norm {gradient_norm:?}"
-        )));
-    }
-    results.seconds.sort_by(f64::total_cmp);
-    Ok(Timing {
-        peer: "eligibility",
-        case,
-        threads: rayon::current_num_threads(),
-        op,
-        median_s: results.seconds[results.seconds.len() / 2],
-        min_s: results.seconds[0],
-        peak_mb: results.peak_bytes as f64 / 1e6,
-        schedule: op.is_eprop().then_some(schedule),
-        level: eligibility::Level::from_env()?.name(),
-        seed,
-        repeats: results.seconds.len(),
-        loss,
-        gradient_norm,
-    })
+    Timing::new(case.to_string(), op, op.is_eprop().then_some(schedule), seed, results, 1)
 }
 
-fn time_learner<T: Scalar>(
+pub(crate) fn time_learner<T: Scalar>(
     before: usize,
     learner: &mut dyn Learner<T>,
     network: &Network<T>,
@@ -219,16 +251,16 @@ fn time_learner<T: Scalar>(
 }
 
 /// Seconds of each repeat, the peak heap above `before`, and the result of the last repeat.
-struct Repeats {
+pub(crate) struct Repeats {
     seconds: Vec<f64>,
     peak_bytes: usize,
     last: (f64, Option<f64>),
 }
 
-type Outcome = Result<(f64, Option<f64>), eligibility::Error>;
+pub(crate) type Outcome = Result<(f64, Option<f64>), eligibility::Error>;
 
 /// One call to warm up, then as many as [`LEAST`] says.
-fn repeat(before: usize, mut call: impl FnMut() -> Outcome) -> Result<Repeats, Failure> {
+pub(crate) fn repeat(before: usize, mut call: impl FnMut() -> Outcome) -> Result<Repeats, Failure> {
     let mut last = call()?;
     let peak_bytes = PeakAlloc.peak_usage().saturating_sub(before);
     let mut seconds = Vec::new();
@@ -241,7 +273,7 @@ fn repeat(before: usize, mut call: impl FnMut() -> Outcome) -> Result<Repeats, F
     Ok(Repeats { seconds, peak_bytes, last })
 }
 
-fn norm<T: Scalar>(elements: impl Iterator<Item = T>) -> f64 {
+pub(crate) fn norm<T: Scalar>(elements: impl Iterator<Item = T>) -> f64 {
     elements.map(|g| g.to_f64() * g.to_f64()).sum::<f64>().sqrt()
 }
 

@@ -31,6 +31,21 @@ fn a_case_is_timed_and_its_gradient_is_really_computed() {
 }
 
 #[test]
+fn a_step_of_a_trace_unit_is_timed_alone_and_inside_a_sequence() {
+    for recurrence in ["linear", "nonlinear"] {
+        let case = format!("rtu_{recurrence}_b2_d3_n5_f64");
+        let found = records(&format!("time {case}"));
+        let [step, scan] = &found[..] else { panic!("two operations, not {found:?}") };
+        assert_eq!((&step["op"], &scan["op"]), (&Value::from("step"), &Value::from("scan_step")));
+        let norm = |record: &Value| record["gradient_norm"].as_f64().unwrap();
+        assert_eq!(step["case"], case.as_str());
+        assert!(norm(step) > 0.0 && step["peak_mb"].as_f64().unwrap() > 0.0);
+        // The same steps with the same targets.
+        assert!((norm(step) - norm(scan)).abs() < 1e-9 * norm(step), "{found:?}");
+    }
+}
+
+#[test]
 fn what_cannot_be_timed_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
     for (line, expected) in [
@@ -38,6 +53,9 @@ fn what_cannot_be_timed_is_an_error() {
         ("time b1_t1", "b32_t784_i1_h128_f32"),
         ("time b2_t2_i1_h2_f32 --ops online", "one stream"),
         ("time b1_t2_i1_h2_f32 --schedule sometimes", "blocked:K"),
+        ("time b1_t2_i1_h2_f32 --ops step", "LSTM"),
+        ("time rtu_linear_b1_d2_n2_f32 --ops fwd", "RTU"),
+        ("time rtu_linear_b1", "rtu_linear_b1_d64_n64_f32"),
     ] {
         let outcome = experiments(dir.path(), line.split_whitespace());
         assert!(!outcome.success && outcome.errors.contains(expected), "{line}: {}", outcome.errors);
