@@ -1,8 +1,8 @@
 //! What this machine can do: multiply-adds, bandwidth and matrix products, beside which other benches set their rates.
 //!
 //! At every level: the peak of independent multiply-adds in registers; reading what one step of one sequence reads (the
-//! recurrent weights, H = 128), also by the library's affine map of 1, 8 and 16 rows; `e <- a e + s` in place over the traces of one row and of
-//! sixteen; copying them. Then `faer` on one thread in the shapes of the library. Every row is checked before it is timed;
+//! recurrent weights, H = 128), also by the library's affine map of 1, 8 and 16 rows, and of one row with weights row by
+//! row; `e <- a e + s` in place over the traces of one row and of sixteen; copying them. Then `faer` on one thread in the shapes of the library. Every row is checked before it is timed;
 //! the table at the end comes from turns taken in rotation. Sweeps and copies count bytes read and bytes written.
 //!
 //! `cargo bench --bench ceiling`, or `-- gemm` for a part of it.
@@ -13,6 +13,7 @@ use std::time::Duration;
 use criterion::{Criterion, Throughput};
 use eligibility::kernels::affine::{Affine, Start, panel_rows};
 use eligibility::kernels::lanes::{Lanes, MAX_WIDTH};
+use eligibility::kernels::row_dot::RowDot;
 use eligibility::kernels::{Kernel, Level, Real, Strided, reference};
 use eligibility::{Buffer, Scalar};
 use faer::Accum;
@@ -114,6 +115,21 @@ fn level_rows<T: Real>(level: Level, rows: &mut Vec<Row>) {
         };
         push(&format!("affine_{rows}"), work, Box::new(run));
     }
+
+    let map = move |output: &mut [T], input: &[T], weights: &[T], twin: bool| {
+        let op = RowDot { weights: Strided { data: weights, stride: HIDDEN }, input, add: false, output };
+        if twin { reference::row_dot(op) } else { level.run(op) }
+    };
+    let input = random::<T>(HIDDEN, -1.0..1.0);
+    let [mut output, mut twin] = [(); 2].map(|()| Buffer::<T>::zeros(4 * HIDDEN));
+    map(&mut output, &input, &panels, false);
+    map(&mut twin, &input, &panels, true);
+    for (&found, expected) in output.iter().zip(&twin[..]) {
+        // 128 sums of at most 128 in magnitude.
+        assert_close(found, expected.to_f64(), (HIDDEN * HIDDEN) as f64, "row_dot");
+    }
+    let run = move || map(black_box(&mut output), &input, &panels, false);
+    push("row_dot_1", work, Box::new(run));
 
     for sequences in [1, 16] {
         let elements = sequences * TRACES.iter().product::<usize>();
