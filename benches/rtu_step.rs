@@ -29,7 +29,7 @@ const BATCHES: [usize; 2] = [1, 32];
 const WINDOWS: [usize; 5] = [1, 5, 10, 25, 50];
 /// Steps of a block, and of a sequence.
 const BLOCK: usize = 32;
-const STEPS: usize = 128;
+const STEPS: usize = 64;
 const BUDGET: Duration = Duration::from_secs(4);
 /// Inputs of a stream, again and again.
 const DIFFERENT: usize = 64;
