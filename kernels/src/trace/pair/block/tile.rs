@@ -7,6 +7,8 @@
 //!
 //! `SUMS` says what a gate's traces carried in are added to: 0 nothing, 1 its own gradient (4), 2 those of both (4').
 
+use core::ops::Range;
+
 use super::super::super::sweep::flush;
 use super::super::sweep::contract;
 use super::PairTraceBlock;
@@ -14,9 +16,15 @@ use crate::lanes::Lanes;
 use crate::real::Real;
 use crate::strided::Strided;
 
-/// So many steps' factors of a tile are gathered before its first vector. Where units are a power of two, those of one tile
-/// lie at the same place in their pages, and more than a few do not stay in the first cache.
+/// So many steps' factors of some tiles are gathered before the first of these. Where units are a power of two, a unit's lie
+/// at the same place in their pages, and more than a few do not stay in the first cache.
 const GATHERED: usize = 64;
+/// Units whose factors are gathered at once: about a cache line of each step's.
+const AHEAD: usize = 15;
+/// Tiles of three units of these, and of one unit where two are left.
+const TILES: usize = 6;
+/// Elements of a tile's gathered factors.
+const TILE: usize = 6 * GATHERED;
 
 /// What all register tiles share.
 pub(super) struct Sweep<'a, V: Lanes> {
@@ -66,19 +74,50 @@ impl<'a, V: Lanes> Sweep<'a, V> {
         if gate_length == 0 {
             return;
         }
-        let mut gathered = [V::Element::ZERO; 6 * GATHERED];
+        let mut gathered = [V::Element::ZERO; TILES * TILE];
         for gate in 0..self.gates {
-            let mut unit = 0;
+            let (mut unit, mut end, mut tile) = (0, 0, 0);
             while unit < self.units {
+                if unit == end {
+                    end = (unit + AHEAD).min(self.units);
+                    self.gather(gate, unit..end, &mut gathered);
+                    tile = 0;
+                }
+                let factors = &gathered[tile * TILE..][..TILE];
+                tile += 1;
                 let at = gate * gate_length + unit * self.row;
                 let (trace, sums) =
                     ([&mut first[at..], &mut second[at..]], gradient.get_mut(at..).unwrap_or_default());
                 if self.units - unit >= 3 {
-                    self.pairs::<3, SUMS>([gate, unit], &mut gathered, trace, sums);
+                    self.pairs::<3, SUMS>([gate, unit], factors, trace, sums);
                     unit += 3;
                 } else {
-                    self.pairs::<1, SUMS>([gate, unit], &mut gathered, trace, sums);
+                    self.pairs::<1, SUMS>([gate, unit], factors, trace, sums);
                     unit += 1;
+                }
+            }
+        }
+    }
+
+    /// The factors of some units of a gate, tile by tile of three of them, then of one: step by step, component by component.
+    #[inline(always)]
+    fn gather(&self, gate: usize, range: Range<usize>, gathered: &mut [V::Element; TILES * TILE]) {
+        if self.steps > GATHERED {
+            return;
+        }
+        let (count, tiles) = (range.len(), range.len() / 3);
+        for step in 0..self.steps {
+            for component in 0..2 {
+                let plane = 2 * (step * self.gates + gate) + component;
+                let source = &self.factors[plane * self.units + range.start..][..count];
+                let mut target_at = 6 * step + 3 * component;
+                let mut at = 0;
+                for _ in 0..tiles {
+                    gathered[target_at..][..3].copy_from_slice(&source[at..][..3]);
+                    (at, target_at) = (at + 3, target_at + TILE);
+                }
+                for (index, &factor) in source[at..].iter().enumerate() {
+                    gathered[(tiles + index) * TILE + 2 * step + component] = factor;
                 }
             }
         }
@@ -89,7 +128,7 @@ impl<'a, V: Lanes> Sweep<'a, V> {
     fn pairs<const PAIRS: usize, const SUMS: usize>(
         &self,
         [gate, unit]: [usize; 2],
-        gathered: &mut [V::Element; 6 * GATHERED],
+        gathered: &[V::Element],
         [first, second]: [&mut [V::Element]; 2],
         gradient: &mut [V::Element],
     ) {
@@ -98,15 +137,7 @@ impl<'a, V: Lanes> Sweep<'a, V> {
         let from = |plane: usize| self.factors.get(plane * units + unit..).unwrap_or_default();
         let (mut factors, mut stride) = ([from(2 * gate), from(2 * gate + 1)], 2 * self.gates * units);
         if steps <= GATHERED {
-            let (mut at, mut target_at) = (0, 0);
-            for _ in 0..steps {
-                for factors in factors {
-                    gathered[target_at..][..PAIRS].copy_from_slice(&factors[at..][..PAIRS]);
-                    target_at += PAIRS;
-                }
-                at += stride;
-            }
-            (factors, stride) = ([&gathered[..], &gathered[PAIRS..]], 2 * PAIRS);
+            (factors, stride) = ([gathered, &gathered[PAIRS..]], 2 * PAIRS);
         }
         let [first, second]: [[&mut [V::Element]; PAIRS]; 2] =
             [rows(first, row, reach), rows(second, row, reach)];
