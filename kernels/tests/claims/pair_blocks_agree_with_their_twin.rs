@@ -110,7 +110,9 @@ impl<T: Real> Block<T> {
 }
 
 fn blocks<T: Real>() -> impl Strategy<Value = Block<T>> {
-    let sizes = (0..6_usize, 1..9_usize, 1..3_usize, lengths(), 0..4_usize);
+    // Also more units than are looked at together, with whatever is left of them.
+    let units = prop_oneof![3 => 1..9_usize, 1 => 9..50_usize];
+    let sizes = (0..6_usize, units, 1..3_usize, lengths(), 0..4_usize);
     (sizes, prop::array::uniform2(prop::bool::ANY)).prop_flat_map(
         |((steps, units, gates, columns, padding), shared)| {
             let columns = columns.max(1);
