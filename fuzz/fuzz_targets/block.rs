@@ -34,13 +34,16 @@ fuzz_target!(|bytes: &[u8]| {
         let kept = (d1 * d2).abs();
         let held = if kept == 0.0 { 0.0 } else { (kept * e).abs() };
         let scale = held + (d2 * u1 * z1).abs() + (u2 * z2).abs();
-        // Where a factor or a sum overflows, a decay product is flushed, or a factor is subnormal, and its partner is
-        // large, the twin, which rounds later, may differ: what is left to hold is that nothing panics.
+        // Products of decays are whole quanta in the kernel alone.
+        let quantum = 1.001 * f64::from(f32::TRACE_QUANTUM);
+        let rounded = quantum * (1.0 + ((1.0 + d1.abs()) * e).abs() + (u1 * z1).abs());
+        // Where a factor or a sum overflows, or a factor is subnormal, and its partner is large, the twin, which rounds
+        // later, may differ: what is left to hold is that nothing panics.
         let factors = [kept, (d2 * u1).abs(), u2.abs(), d2.abs()];
         let ordinary = |x: f64| x == 0.0 || (1e-28..1e30).contains(&x);
         if scale.is_nan() || scale > 1e30 || !factors.into_iter().all(ordinary) {
             return f64::INFINITY;
         }
-        8.0 * f64::from(f32::EPSILON) * scale + 1.001 * f64::from(2.0_f32.powi(-96))
+        8.0 * f64::from(f32::EPSILON) * scale + rounded
     });
 });

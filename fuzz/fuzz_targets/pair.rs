@@ -39,6 +39,6 @@ fuzz_target!(|bytes: &[u8]| {
         if scale > f64::from(f32::MAX) {
             return f64::INFINITY;
         }
-        4.0 * f64::from(f32::EPSILON) * scale + 1.001 * f64::from(f32::TRACE_FLUSH)
+        4.0 * f64::from(f32::EPSILON) * scale + 2.001 * f64::from(f32::TRACE_QUANTUM)
     });
 });

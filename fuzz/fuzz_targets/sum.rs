@@ -35,12 +35,12 @@ fuzz_target!(|bytes: &[u8]| {
         let (row, unit) = (index / units, index % units);
         let two = |slice: &[f32]| [slice[unit], slice[units + unit]].map(|x| f64::from(x).abs());
         let ([d1, d2], [w1, w2], [u1, u2]) = (two(decay), two(weight), two(influence));
-        // The product d2 w2 may be flushed, and so may omega, in the kernel alone.
-        let (lambda, flushed) = (w1 + d2 * w2, 1.001 * f64::from(f32::TRACE_FLUSH));
+        // The product d2 w2 may be rounded, and so may omega, in the kernel alone.
+        let (lambda, rounded) = (w1 + d2 * w2, 1.001 * f64::from(f32::TRACE_QUANTUM));
         let (scale, lost) = match row {
-            0 => (lambda * u1, flushed * u1),
+            0 => (lambda * u1, rounded * u1),
             1 => (w2 * u2, 0.0),
-            _ => (lambda * d1, flushed * (1.0 + d1)),
+            _ => (lambda * d1, rounded * (1.0 + d1)),
         };
         if scale.is_nan() || scale > 1e30 || lambda > 1e30 {
             return f64::INFINITY;

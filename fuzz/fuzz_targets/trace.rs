@@ -32,6 +32,6 @@ fuzz_target!(|bytes: &[u8]| {
         if scale > f64::from(f32::MAX) {
             return f64::INFINITY;
         };
-        2.0 * f64::from(f32::EPSILON) * scale + 1.001 * f64::from(f32::TRACE_FLUSH)
+        2.0 * f64::from(f32::EPSILON) * scale + 1.501 * f64::from(f32::TRACE_QUANTUM)
     });
 });

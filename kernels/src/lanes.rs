@@ -58,9 +58,6 @@ pub trait Lanes:
     /// `yes` where `self < bound`, else `no` (so `no` where either is NaN).
     #[must_use]
     fn less_select(self, bound: Self, yes: Self, no: Self) -> Self;
-    /// Zero where the magnitude is below `bound`, else `self`; NaN stays.
-    #[must_use]
-    fn zero_below(self, bound: Self) -> Self;
     /// `yes` where the sign bit of `self` is set (-0 and such NaNs too), else `no`.
     #[must_use]
     fn negative_select(self, yes: Self, no: Self) -> Self;

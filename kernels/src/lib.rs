@@ -38,7 +38,7 @@
 //!
 //! NaN or infinities in give non-finite values out (or saturated gates), never a panic and never undefined behaviour.
 //! Results do not depend on the position of a value in its slice, and never read the floating-point control register:
-//! traces below [`Real::TRACE_FLUSH`] are flushed explicitly.
+//! what keeps traces off subnormal numbers is arithmetic (see [`Real::TRACE_QUANTUM`]).
 //!
 //! # Determinism
 //!
@@ -61,6 +61,7 @@ pub mod lstm_gates;
 pub mod min_gru;
 pub mod pair_cell;
 mod planes;
+mod quantized;
 pub mod real;
 #[cfg(feature = "std")]
 pub mod reference;

@@ -54,12 +54,17 @@ pub trait Real:
     const ONE: Self;
     /// Distance from 1 to the next larger value.
     const EPSILON: Self;
-    /// Traces below this magnitude are set to zero: 2^-96 for `f32`, 2^-960 for `f64`.
+    /// Small traces are rounded to whole multiples of this: 2^-96 for `f32`, 2^-960 for `f64`. None is smaller but 0.
     ///
     /// A silent trace (`f * e` with `f > 1/2` and no new influence) would otherwise stick on a subnormal number
-    /// for ever, which slows some CPUs by an order of magnitude. The threshold lies far enough above the smallest
-    /// normal number (2^-126, 2^-1022) that its product with an ordinary learning signal is normal too.
-    const TRACE_FLUSH: Self;
+    /// for ever, which slows some CPUs by an order of magnitude. So it ends at no more than `1 / (2 - 2 f)` multiples. The
+    /// quantum lies far enough above the smallest normal number (2^-126, 2^-1022) that its product with an ordinary
+    /// learning signal is normal too.
+    const TRACE_QUANTUM: Self;
+    /// `1.5 TRACE_QUANTUM / EPSILON`: adding it and taking it away again rounds to whole multiples of
+    /// [`Real::TRACE_QUANTUM`] what is below `0.5 / EPSILON` of them, and what is larger by at most one ULP. A sum of
+    /// multiply-adds begins with it for nothing, and one subtraction is cheaper than comparing and selecting.
+    const TRACE_ROUNDER: Self;
     /// "f32" or "f64".
     const NAME: &'static str;
     /// Polynomial coefficients and range limits of the activations.
@@ -91,7 +96,8 @@ impl Real for f32 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
     const EPSILON: Self = f32::EPSILON;
-    const TRACE_FLUSH: Self = f32::from_bits((127 - 96) << 23);
+    const TRACE_QUANTUM: Self = f32::from_bits((127 - 96) << 23);
+    const TRACE_ROUNDER: Self = 1.5 / f32::EPSILON * Self::TRACE_QUANTUM;
     const NAME: &'static str = "f32";
     const COEFFICIENTS: Coefficients<Self> = Coefficients::F32;
 
@@ -124,7 +130,8 @@ impl Real for f64 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
     const EPSILON: Self = f64::EPSILON;
-    const TRACE_FLUSH: Self = f64::from_bits((1023 - 960) << 52);
+    const TRACE_QUANTUM: Self = f64::from_bits((1023 - 960) << 52);
+    const TRACE_ROUNDER: Self = 1.5 / f64::EPSILON * Self::TRACE_QUANTUM;
     const NAME: &'static str = "f64";
     const COEFFICIENTS: Coefficients<Self> = Coefficients::F64;
 

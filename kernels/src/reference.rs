@@ -26,6 +26,13 @@ pub use pair::{
     pair_trace_step_contract,
 };
 
+/// A small trace is a whole multiple of the quantum.
+fn quantized<T: Real>(x: f64) -> T {
+    let quantum = T::TRACE_QUANTUM.to_f64();
+    let small = (x / quantum).abs() < 0.5 / T::EPSILON.to_f64();
+    T::from_f64(if small { (x / quantum).round_ties_even() * quantum } else { x })
+}
+
 fn logistic(x: f64) -> f64 {
     1.0 / (1.0 + (-x).exp())
 }
@@ -106,7 +113,7 @@ pub fn trace_step<T: Real>(op: TraceStep<'_, T>) {
         let influence = op.influence[row * sizes.influence + unit].to_f64();
         let next =
             decay * op.trace[index].to_f64() + influence * op.presynaptic[row * columns + column].to_f64();
-        op.trace[index] = T::from_f64(if next.abs() < T::TRACE_FLUSH.to_f64() { 0.0 } else { next });
+        op.trace[index] = quantized(next);
     }
 }
 
@@ -170,7 +177,7 @@ pub fn trace_block<T: Real>(op: TraceBlock<'_, T>) {
         for step in 0..op.steps {
             e += factor(step) * op.presynaptic.at(step, 0..row)[column].to_f64();
         }
-        op.trace[index] = T::from_f64(if e.abs() < T::TRACE_FLUSH.to_f64() { 0.0 } else { e });
+        op.trace[index] = quantized(e);
     }
 }
 

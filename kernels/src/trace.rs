@@ -9,7 +9,7 @@
 //! ```
 //!
 //! For the LSTM, A is the forget gate, u the local factor s_q, and l the learning signal times dh/dc: Hoyer et al.
-//! 2022, eq. 6 and 3; Bellec et al. 2020. Traces below [`Real::TRACE_FLUSH`] in magnitude are set to zero.
+//! 2022, eq. 6 and 3; Bellec et al. 2020. Small traces are rounded to whole multiples of [`Real::TRACE_QUANTUM`].
 
 use crate::lanes::Lanes;
 use crate::level::Kernel;
@@ -20,6 +20,7 @@ pub mod pair;
 mod sweep;
 
 pub use block::{TraceBlock, TraceBlockContract, TraceFactors, TraceSumFactors};
+pub(crate) use sweep::next;
 
 /// One streaming step of the traces, equation (1), for a batch of rows.
 ///
@@ -27,7 +28,7 @@ pub use block::{TraceBlock, TraceBlockContract, TraceFactors, TraceSumFactors};
 /// Rows that are not active keep their traces.
 ///
 /// Accuracy: one product and one multiply-add per element, so 1.5 ULP of the larger term (1 where the level fuses).
-/// Elements below [`Real::TRACE_FLUSH`] become zero; NaN and infinities stay.
+/// Small elements are rounded to whole multiples of [`Real::TRACE_QUANTUM`]; NaN and infinities stay.
 ///
 /// # Panics
 ///

@@ -10,11 +10,13 @@
 //! ```
 //!
 //! Backpropagation through time of every cell of `pair_cell`, `min_gru` and `elstm`: the chain rule, exact. The backward
-//! form of what `unit_trace` does forward in time. Values of (3) below [`Real::TRACE_FLUSH`] are set to zero.
+//! form of what `unit_trace` does forward in time. Small values of (3) are rounded to whole multiples of
+//! [`Real::TRACE_QUANTUM`].
 
 use crate::lanes::Lanes;
 use crate::level::Kernel;
 use crate::planes::{Part, PerUnit, check_lengths, sweep};
+use crate::quantized::{quantized, rounder};
 use crate::real::Real;
 use crate::strided::Strided;
 
@@ -151,7 +153,7 @@ struct Row<'a, T, const S: usize> {
 impl<T: Real, const S: usize> PerUnit<T> for Row<'_, T, S> {
     #[inline(always)]
     fn step<V: Lanes<Element = T>, const FULL: bool>(&mut self, token: V::Token, part: Part<FULL>) {
-        let smallest = V::splat(token, T::TRACE_FLUSH);
+        let rounder = rounder(token);
         // (1); with one component, both projections meet the same lambda.
         let first = part.load::<V>(token, self.signal, 0) + part.load(token, self.carried, 0);
         let second = if S == 2 {
@@ -168,10 +170,10 @@ impl<T: Real, const S: usize> PerUnit<T> for Row<'_, T, S> {
             let a_12: V = part.load(token, self.decay, 1);
             let a_21: V = part.load(token, self.decay, 2);
             let a_22: V = part.load(token, self.decay, 3);
-            part.store(a_11.mul_add(first, a_21 * second).zero_below(smallest), self.carried, 0);
-            part.store(a_22.mul_add(second, a_12 * first).zero_below(smallest), self.carried, 1);
+            part.store(quantized(rounder, a_11.mul_add(first, a_21 * second)), self.carried, 0);
+            part.store(quantized(rounder, a_22.mul_add(second, a_12 * first)), self.carried, 1);
         } else {
-            part.store((a_11 * first).zero_below(smallest), self.carried, 0);
+            part.store(quantized(rounder, a_11 * first), self.carried, 0);
         }
         // (4)
         for q in 0..self.count {

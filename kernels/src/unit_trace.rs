@@ -8,11 +8,12 @@
 //! ```
 //!
 //! Real-time recurrent learning, exact within the layer because units do not meet: Elelimy et al. 2024, Irie et al. 2023.
-//! Traces below [`Real::TRACE_FLUSH`] in magnitude are set to zero.
+//! Small traces are rounded to whole multiples of [`Real::TRACE_QUANTUM`].
 
 use crate::lanes::Lanes;
 use crate::level::Kernel;
 use crate::planes::{Part, PerUnit, check_lengths, sweep};
+use crate::quantized::{quantized, rounder};
 use crate::real::Real;
 use crate::strided::Strided;
 
@@ -21,8 +22,8 @@ use crate::strided::Strided;
 /// Shapes, row-major, with `rows = active.len()`, S = `components` and P scalar parameters per unit: see the fields. No two
 /// slices overlap. Rows that are not active are neither read nor written.
 ///
-/// Accuracy: a multiply-add for each component and a sum, the product of the other component first. Elements below
-/// [`Real::TRACE_FLUSH`] become zero; NaN and infinities stay.
+/// Accuracy: a multiply-add for each component and a sum, the product of the other component first. Small elements
+/// are rounded to whole multiples of [`Real::TRACE_QUANTUM`]; NaN and infinities stay.
 ///
 /// # Panics
 ///
@@ -222,13 +223,13 @@ impl<T: Real, const S: usize> PerUnit<T> for StepRow<'_, T, S> {
     /// (1)
     #[inline(always)]
     fn step<V: Lanes<Element = T>, const FULL: bool>(&mut self, token: V::Token, part: Part<FULL>) {
-        let smallest = V::splat(token, T::TRACE_FLUSH);
+        let rounder = rounder(token);
         let a_11: V = part.load(token, self.decay, 0);
         if S == 1 {
             for q in 0..self.count {
                 let e: V = part.load(token, self.trace, q);
                 let e = a_11.mul_add(e, part.load(token, self.immediate, q));
-                part.store(e.zero_below(smallest), self.trace, q);
+                part.store(quantized(rounder, e), self.trace, q);
             }
             return;
         }
@@ -240,8 +241,8 @@ impl<T: Real, const S: usize> PerUnit<T> for StepRow<'_, T, S> {
             let e_2: V = part.load(token, self.trace, 2 * q + 1);
             let next_1 = a_11.mul_add(e_1, a_12 * e_2) + part.load(token, self.immediate, 2 * q);
             let next_2 = a_22.mul_add(e_2, a_21 * e_1) + part.load(token, self.immediate, 2 * q + 1);
-            part.store(next_1.zero_below(smallest), self.trace, 2 * q);
-            part.store(next_2.zero_below(smallest), self.trace, 2 * q + 1);
+            part.store(quantized(rounder, next_1), self.trace, 2 * q);
+            part.store(quantized(rounder, next_2), self.trace, 2 * q + 1);
         }
     }
 }

@@ -62,11 +62,6 @@ macro_rules! portable {
                 self.simd_lt(bound).bitselect(yes, no)
             }
             #[inline(always)]
-            fn zero_below(self, bound: Self) -> Self {
-                let small = self.abs().simd_lt(bound);
-                small.bitselect(<$vector>::splat(0.0), self)
-            }
-            #[inline(always)]
             fn min_keep_nan(self, bound: Self) -> Self {
                 // SSE gives its second operand where either is NaN, the others `self` where the comparison fails.
                 if cfg!(target_feature = "sse2") { bound.fast_min(self) } else { self.fast_min(bound) }

@@ -108,7 +108,6 @@ impl<V: Lanes, const N: usize> Lanes for Several<V, N> {
         copy_sign(sign)
         less_select(bound, yes, no)
         negative_select(yes, no)
-        zero_below(bound)
         turn_sign(sign)
         high_half()
         exp2_of_low_bits()

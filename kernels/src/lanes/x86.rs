@@ -3,7 +3,7 @@
 
 use fearless_simd::x86::{Avx2, Avx512};
 use fearless_simd::{
-    Bytes, Select, SimdBase, SimdFloat, SimdMask, f32x8, f32x16, f64x4, f64x8, i32x8, i32x16, i64x4, i64x8,
+    Bytes, Select, SimdBase, SimdFloat, f32x8, f32x16, f64x4, f64x8, i32x8, i32x16, i64x4, i64x8,
 };
 
 use super::Lanes;
@@ -47,13 +47,6 @@ macro_rules! selected {
             #[inline(always)]
             fn less_select(self, bound: Self, yes: Self, no: Self) -> Self {
                 self.simd_lt(bound).select(yes, no)
-            }
-            #[inline(always)]
-            fn zero_below(self, bound: Self) -> Self {
-                // By bits: a blend with zero costs a comparison more with AVX2.
-                let small = SimdBase::abs(self).simd_lt(bound).to_vector();
-                let large: <Self as SimdFloat<$token>>::Bits = (!small).bitcast();
-                Self::from_bits(self.to_bits() & large)
             }
             #[inline(always)]
             fn min_keep_nan(self, bound: Self) -> Self {

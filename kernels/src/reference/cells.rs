@@ -1,6 +1,6 @@
 //! The scalar twins of the cells' steps and of what belongs to them.
 
-use super::logistic;
+use super::{logistic, quantized};
 use crate::activation::{Nonlinear, Nonlinearity};
 use crate::elstm::Elstm;
 use crate::gru_gates::{GRU_GATES, GRU_SAVED, GruGates, GruGatesBackward};
@@ -23,11 +23,6 @@ fn phi(nonlinearity: Nonlinearity, x: f64) -> (f64, f64) {
 fn places(active: &[bool], units: usize, asked: bool) -> impl Iterator<Item = (usize, usize)> {
     let rows = (0..active.len()).filter(move |&row| active[row] == asked);
     rows.flat_map(move |row| (0..units).map(move |unit| (row, unit)))
-}
-
-/// What is below the threshold of the traces becomes zero.
-fn flushed<T: Real>(x: f64) -> T {
-    T::from_f64(if x.abs() < T::TRACE_FLUSH.to_f64() { 0.0 } else { x })
 }
 
 /// Twin of [`Nonlinear`].
@@ -128,7 +123,7 @@ pub fn unit_backward<T: Real>(op: UnitBackward<'_, T>) {
         }
         for l in 0..s {
             let a = |k: usize| op.decay.at(row, 0..s * s * units)[(s * k + l) * units + j].to_f64();
-            op.carried[at(s, l)] = flushed((0..s).map(|k| a(k) * lambda[k]).sum::<f64>());
+            op.carried[at(s, l)] = quantized((0..s).map(|k| a(k) * lambda[k]).sum::<f64>());
         }
         for q in 0..count {
             let terms = (0..s).map(|k| op.immediate[at(count * s, s * q + k)].to_f64() * lambda[k]);
@@ -152,7 +147,7 @@ pub fn unit_trace_step<T: Real>(op: UnitTraceStep<'_, T>) {
             let before = [op.trace[at(0)].to_f64(), op.trace[at(s - 1)].to_f64()];
             for k in 0..s {
                 let terms = (0..s).map(|l| decay[(s * k + l) * units + j].to_f64() * before[l]);
-                op.trace[at(k)] = flushed(terms.sum::<f64>() + op.immediate[at(k)].to_f64());
+                op.trace[at(k)] = quantized(terms.sum::<f64>() + op.immediate[at(k)].to_f64());
             }
         }
     }

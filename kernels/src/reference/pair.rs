@@ -1,14 +1,11 @@
 //! The twins of the kernels for traces of units with two components.
 
+use super::quantized;
 use crate::real::Real;
 use crate::trace::pair::{
     PairTraceBlock, PairTraceBlockContract, PairTraceContract, PairTraceFactors, PairTraceStep,
     PairTraceStepContract,
 };
-
-fn flushed<T: Real>(x: f64) -> T {
-    T::from_f64(if x.abs() < T::TRACE_FLUSH.to_f64() { 0.0 } else { x })
-}
 
 /// Twin of [`PairTraceStep`].
 pub fn pair_trace_step<T: Real>(op: PairTraceStep<'_, T>) {
@@ -21,8 +18,8 @@ pub fn pair_trace_step<T: Real>(op: PairTraceStep<'_, T>) {
         let added = op.influence.at(row, 0..per_row)[trace].to_f64()
             * op.presynaptic[row * columns + column].to_f64();
         let (e1, e2) = (first[index].to_f64(), second[index].to_f64());
-        first[index] = flushed(a(0, 0) * e1 + a(0, 1) * e2 + if gate == 0 { added } else { 0.0 });
-        second[index] = flushed(a(1, 0) * e1 + a(1, 1) * e2 + if gate == 1 { added } else { 0.0 });
+        first[index] = quantized(a(0, 0) * e1 + a(0, 1) * e2 + if gate == 0 { added } else { 0.0 });
+        second[index] = quantized(a(1, 0) * e1 + a(1, 1) * e2 + if gate == 1 { added } else { 0.0 });
     }
 }
 
@@ -87,7 +84,7 @@ pub fn pair_trace_block<T: Real>(op: PairTraceBlock<'_, T>) {
                 factor * op.presynaptic.at(step, 0..row)[index % row].to_f64()
             };
             let sum = (0..op.steps).map(added).sum::<f64>();
-            target[index] = flushed(p(0) * carried[0] + p(1) * carried[1] + sum);
+            target[index] = quantized(p(0) * carried[0] + p(1) * carried[1] + sum);
         }
     }
 }

@@ -31,7 +31,8 @@ use tile::Sweep;
 
 /// The factors of a block, backwards over its steps: P_s u_s and P_0 of equation (3).
 ///
-/// Accuracy: at most `steps` roundings a factor. Products of decays below [`Real::TRACE_FLUSH`] become zero.
+/// Accuracy: at most `steps` roundings a factor. Small products of decays are rounded to whole multiples
+/// of [`Real::TRACE_QUANTUM`].
 ///
 /// # Panics
 ///
@@ -70,7 +71,8 @@ pub struct TraceFactors<'a, T> {
 /// With a weight of 1 at the last step and 0 before, these are [`TraceFactors`]. The sum itself is a
 /// [`TraceContract`](super::TraceContract) of E_0 with omega, and a [`TraceBlock`] of the sum so far that keeps all of it.
 ///
-/// Accuracy: at most `steps` roundings a factor. Elements of lambda below [`Real::TRACE_FLUSH`] become zero.
+/// Accuracy: at most `steps` roundings a factor. Small elements of lambda are rounded to whole multiples
+/// of [`Real::TRACE_QUANTUM`].
 ///
 /// # Panics
 ///
@@ -107,8 +109,8 @@ pub struct TraceSumFactors<'a, T> {
 /// memory. A reset is a decay of 0: where P_0 is zero for all units, what the trace held is not used, so that nothing
 /// non-finite survives.
 ///
-/// Accuracy: `steps + 1` multiply-adds per element, each rounded once where the level fuses. Traces below
-/// [`Real::TRACE_FLUSH`] become zero.
+/// Accuracy: `steps + 1` multiply-adds per element, each rounded once where the level fuses. Small traces
+/// are rounded to whole multiples of [`Real::TRACE_QUANTUM`].
 ///
 /// # Panics
 ///

@@ -24,7 +24,7 @@
 //! All kernels here take one gate or two, and give the same gradients with one as with two, to the bit: each adds to what
 //! it stores in an order that turning the second gate's trace leaves alone. Whether A is such a rotation they do not check.
 //!
-//! Traces below [`Real::TRACE_FLUSH`] in magnitude are set to zero.
+//! Small traces are rounded to whole multiples of [`Real::TRACE_QUANTUM`].
 
 use crate::lanes::Lanes;
 use crate::level::Kernel;
@@ -41,8 +41,8 @@ pub use block::{PairTraceBlock, PairTraceBlockContract, PairTraceFactors};
 /// Shapes, row-major, with `rows = active.len()`: see the fields; the number of gates, 1 or 2, and the columns follow from
 /// the lengths. Rows that are not active keep their traces.
 ///
-/// Accuracy: each term passes at most three roundings, so 1.5 ULP of the sum of the terms' magnitudes. Elements below
-/// [`Real::TRACE_FLUSH`] become zero; NaN and infinities stay, and reach the other component.
+/// Accuracy: each term passes at most three roundings, so 1.5 ULP of the sum of the terms' magnitudes. Small
+/// elements are rounded to whole multiples of [`Real::TRACE_QUANTUM`]; NaN and infinities stay, and reach the other component.
 ///
 /// # Panics
 ///

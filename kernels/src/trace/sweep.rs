@@ -1,18 +1,13 @@
 //! The loops over one unit's trace: whole vectors, then the same vector code for what is left.
 
 use crate::lanes::Lanes;
-use crate::real::Real;
+use crate::quantized::rounder;
 
-/// What is below [`Real::TRACE_FLUSH`] in magnitude becomes zero. NaN is not small.
+/// `(1)` for one vector, quantized on the way.
 #[inline(always)]
-pub(super) fn flush<V: Lanes>(token: V::Token, trace: V) -> V {
-    trace.zero_below(V::splat(token, V::Element::TRACE_FLUSH))
-}
-
-/// `(1)` for one vector.
-#[inline(always)]
-fn next<V: Lanes>(token: V::Token, decay: V, trace: V, influence: V, presynaptic: V) -> V {
-    flush(token, influence.mul_add(presynaptic, decay * trace))
+pub(crate) fn next<V: Lanes>(token: V::Token, decay: V, trace: V, influence: V, presynaptic: V) -> V {
+    let rounder = rounder(token);
+    influence.mul_add(presynaptic, decay.mul_add(trace, rounder)) - rounder
 }
 
 /// `(1)`: `trace = decay * trace + influence * presynaptic`, with `factors` = `[decay, influence]`.

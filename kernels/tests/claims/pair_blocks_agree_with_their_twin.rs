@@ -1,7 +1,7 @@
 //! Claim: many steps of the traces of units with two components in one pass agree with so many steps of the recursion, at
 //! every level and size; what a reset forgets is not even read; the half that one gate leaves out is equal to the bit.
 
-use crate::common::{assert_agrees, assert_same_bits, config, lengths, levels, ordinary};
+use crate::common::{assert_agrees, assert_quantized, assert_same_bits, config, lengths, levels, ordinary};
 use eligibility_kernels::trace::pair::{
     PairTraceBlock, PairTraceBlockContract, PairTraceFactors, PairTraceStep,
 };
@@ -156,8 +156,8 @@ fn check<T: Real>(before: &Block<T>) {
     // A path through the factors passes at most three roundings a step, one with u, and then in the tile at most one a
     // step and two more; three a step on the way of the recursion, and the twin rounds each factor: halves of epsilon.
     let roundings = (7 * before.steps + 8) as f64;
-    // Products below TRACE_FLUSH are flushed before they meet factors of at most 8 and 64, grown at most 2^steps times.
-    let flushed = 1e6 * T::TRACE_FLUSH.to_f64();
+    // Products are rounded to whole quanta before they meet factors of at most 8 and 64, grown at most 2^steps times.
+    let quantized = 1e6 * T::TRACE_QUANTUM.to_f64();
     for level in levels() {
         let (mut alone, mut both, mut steps) = (before.clone(), before.clone(), before.clone());
         alone.run(level);
@@ -175,11 +175,11 @@ fn check<T: Real>(before: &Block<T>) {
                     continue;
                 }
                 let (found, tolerance) =
-                    (traces(&alone, index), roundings * T::EPSILON.to_f64() * scale + flushed);
+                    (traces(&alone, index), roundings * T::EPSILON.to_f64() * scale + quantized);
                 assert_agrees("trace", index, found, traces(&twin, index), tolerance);
                 assert_agrees("trace of the twin's steps", index, found, traces(&stepwise, index), tolerance);
                 assert_agrees("trace step by step", index, found, traces(&steps, index), tolerance);
-                assert!(found == T::ZERO || found.abs() >= T::TRACE_FLUSH, "{found} should be flushed");
+                assert_quantized("trace", index, found);
             }
         }
         for index in 0..before.gradient.len() {

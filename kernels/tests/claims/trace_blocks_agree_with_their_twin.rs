@@ -175,7 +175,7 @@ fn check<T: Real>(before: &Block<T>) {
     // sum, and a factor carries the roundings of its decays.
     let terms = 8.0 * 8.0 * before.steps as f64 + 8.0;
     let tolerance =
-        (before.steps as f64 + 4.0) * T::EPSILON.to_f64() * terms + 1.001 * T::TRACE_FLUSH.to_f64();
+        (before.steps as f64 + 4.0) * T::EPSILON.to_f64() * terms + 1.001 * T::TRACE_QUANTUM.to_f64();
     for level in levels() {
         let (mut alone, mut both) = (before.clone(), before.clone());
         alone.run(level);
@@ -246,7 +246,7 @@ fn what_is_not_finite_stays_without_a_reset() {
 }
 
 #[test]
-fn a_silent_trace_ends_at_zero_and_not_on_a_subnormal() {
+fn a_silent_trace_ends_within_two_quanta_and_not_on_a_subnormal() {
     for level in levels() {
         let (mut trace, mut factors) = ([1.0_f32], [0.0; 3]);
         let zeros = Strided { data: &[0.0; 2], stride: 1 };
@@ -260,9 +260,9 @@ fn a_silent_trace_ends_at_zero_and_not_on_a_subnormal() {
                 factors: &factors,
                 trace: &mut trace,
             });
-            assert!(trace[0] == 0.0 || trace[0] >= f32::TRACE_FLUSH);
+            assert!(trace[0] == 0.0 || trace[0] >= f32::TRACE_QUANTUM);
         }
-        assert_eq!(trace, [0.0]);
+        assert!(trace[0] <= 2.0 * f32::TRACE_QUANTUM, "still at {}", trace[0]);
     }
 }
 

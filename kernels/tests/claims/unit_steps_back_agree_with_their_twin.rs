@@ -6,7 +6,9 @@
 //! half an epsilon of the magnitudes in it: 2 epsilon, and 1 for each row that a gradient was added to from.
 
 use crate::common::derivative::{assert_derivative, derivative, moderate};
-use crate::common::{assert_agrees, assert_same_bits, config, lengths, levels, smallest, values};
+use crate::common::{
+    assert_agrees, assert_quantized, assert_same_bits, config, lengths, levels, smallest, values,
+};
 use eligibility_kernels::activation::Nonlinearity;
 use eligibility_kernels::elstm::Elstm;
 use eligibility_kernels::pair_cell::{PairCell, PairParameters};
@@ -116,8 +118,8 @@ fn agrees<T: Real>(before: &Step<T>, level: Level) {
         magnitude(before.signal[at]) + magnitude(before.carried[at])
     };
     let allowed = |scale: f64, floor: f64| (2.0 * T::EPSILON.to_f64() * scale + floor).min(f64::MAX);
-    // Where one of the two is flushed and the other, a rounding away, is not.
-    let (subnormal, flush) = (4.0 * smallest::<T>(), 1.001 * T::TRACE_FLUSH.to_f64());
+    // The sum is rounded to half a quantum, and the twin's.
+    let (subnormal, quantum) = (4.0 * smallest::<T>(), 1.001 * T::TRACE_QUANTUM.to_f64());
     for place in (0..before.active.len() * units).filter(|place| before.active[place / units]) {
         let (row, j) = (place / units, place % units);
         for m in 0..2 {
@@ -129,12 +131,8 @@ fn agrees<T: Real>(before: &Step<T>, level: Level) {
         for l in 0..s {
             let a = |k: usize| magnitude(before.decay[row * before.stride(s * s) + (s * k + l) * units + j]);
             let (at, scale) = ((s * row + l) * units + j, (0..s).map(|k| a(k) * lambda(row, k, j)).sum());
-            assert_agrees("carried", at, found.carried[at], expected.carried[at], allowed(scale, flush));
-            let value = magnitude(found.carried[at]);
-            assert!(
-                value == 0.0 || value.is_nan() || value >= T::TRACE_FLUSH.to_f64(),
-                "carried[{at}] = {value}"
-            );
+            assert_agrees("carried", at, found.carried[at], expected.carried[at], allowed(scale, quantum));
+            assert_quantized("carried", at, found.carried[at]);
         }
     }
     for index in 0..parameters * units {

@@ -1,10 +1,12 @@
 //! Claim: traces of scalar parameters of each unit agree with their scalar twins at every level, for every length and value,
-//! small ones are flushed to zero, and contracted over a sequence they give the gradient that the steps back give.
+//! small ones are whole multiples of a quantum, and contracted over a sequence they give the gradient that the steps back give.
 //!
 //! Tolerance: three terms, of which two are products, added: 2.5 roundings for each at most, half an epsilon each, and as
 //! much for the twin; of the contraction, 1 epsilon for every row and component.
 
-use crate::common::{assert_agrees, assert_same_bits, config, lengths, levels, ordinary, smallest, values};
+use crate::common::{
+    assert_agrees, assert_quantized, assert_same_bits, config, lengths, levels, ordinary, smallest, values,
+};
 use eligibility_kernels::unit_back::UnitBackward;
 use eligibility_kernels::unit_trace::{UnitTraceContract, UnitTraceStep};
 use eligibility_kernels::{Level, Real, Strided, reference};
@@ -91,8 +93,8 @@ fn agrees<T: Real>(before: &Traces<T>, level: Level) {
     let (rows, epsilon) = (before.active.len(), T::EPSILON.to_f64());
     let parameters = before.gradient.len().checked_div(units).unwrap_or(0);
     let magnitude = |x: T| x.to_f64().abs();
-    // Where one of the two is flushed and the other, a rounding away, is not.
-    let flush = 1.001 * T::TRACE_FLUSH.to_f64();
+    // The sum is rounded to half a quantum, and the twin's.
+    let quantum = 1.001 * T::TRACE_QUANTUM.to_f64();
     let mut allowed = Vec::new();
     for index in 0..before.trace.len() {
         let (block, j) = (index / units, index % units);
@@ -107,7 +109,7 @@ fn agrees<T: Real>(before: &Traces<T>, level: Level) {
             a * magnitude(before.trace[(block - k + l) * units + j])
         });
         let scale = magnitude(before.immediate[index]) + kept.sum::<f64>();
-        allowed.push(2.5 * epsilon * scale + flush);
+        allowed.push(2.5 * epsilon * scale + quantum);
         assert_agrees(
             "trace",
             index,
@@ -115,11 +117,7 @@ fn agrees<T: Real>(before: &Traces<T>, level: Level) {
             expected.trace[index],
             allowed[index].min(f64::MAX),
         );
-        let value = magnitude(found.trace[index]);
-        assert!(
-            value == 0.0 || value.is_nan() || value >= T::TRACE_FLUSH.to_f64(),
-            "trace[{index}] = {value}"
-        );
+        assert_quantized("trace", index, found.trace[index]);
     }
     for index in 0..parameters * units {
         let (q, j) = (index / units, index % units);

@@ -3,9 +3,9 @@
 
 use core::ops::Range;
 
-use super::super::sweep::flush;
 use super::TraceFactors;
 use crate::lanes::Lanes;
+use crate::quantized::{quantized, rounder};
 use crate::real::Real;
 use crate::strided::Strided;
 
@@ -82,7 +82,7 @@ fn decay_product<V: Lanes, const FULL: bool>(
 ) {
     let product = &mut product[lanes.clone()];
     let next = V::load_part::<FULL>(token, product) * V::load_part::<FULL>(token, &decay[lanes]);
-    flush(token, next).store_part::<FULL>(product);
+    quantized(rounder(token), next).store_part::<FULL>(product);
 }
 
 /// `product = weight + product` in `lanes`.

@@ -4,8 +4,8 @@
 //! (3) E_K = P_0 E_0 + sum over s of (P_s u_s) z_s          (4) G += omega E_0
 //! ```
 
-use super::super::sweep::flush;
 use crate::lanes::Lanes;
+use crate::quantized::{quantized, rounder};
 use crate::real::Real;
 use crate::strided::Strided;
 
@@ -146,7 +146,7 @@ impl<V: Lanes, const TRACES: usize> Tile<'_, V, TRACES> {
         for (sums, target) in sums.iter().zip(&mut self.trace) {
             let target = &mut target[start..start + length];
             for (vector, &sum) in sums.iter().enumerate() {
-                flush(token, sum).store_part::<FULL>(&mut target[vector * width..][..width]);
+                quantized(rounder(token), sum).store_part::<FULL>(&mut target[vector * width..][..width]);
             }
         }
     }

@@ -25,8 +25,8 @@ use tile::Sweep;
 
 /// The factors of a block, backwards over its steps: P_s e_m u_m(s) and P_0 of equation (3).
 ///
-/// Accuracy: at most 3 `steps` roundings on each path through the products. Elements of a product below
-/// [`Real::TRACE_FLUSH`] become zero.
+/// Accuracy: at most 3 `steps` roundings on each path through the products. Small elements of a product
+/// are rounded to whole multiples of [`Real::TRACE_QUANTUM`].
 ///
 /// # Panics
 ///
@@ -69,8 +69,8 @@ pub struct PairTraceFactors<'a, T> {
 /// by memory. A reset is a decay of 0: where P_0 is zero for all units, what the traces held is not used, so that nothing
 /// non-finite survives. With one gate and with two the first gate's traces are the same to the bit.
 ///
-/// Accuracy: `steps + 2` multiply-adds per element, each rounded once where the level fuses. Traces below
-/// [`Real::TRACE_FLUSH`] become zero.
+/// Accuracy: `steps + 2` multiply-adds per element, each rounded once where the level fuses. Small traces
+/// are rounded to whole multiples of [`Real::TRACE_QUANTUM`].
 ///
 /// # Panics
 ///

@@ -3,9 +3,9 @@
 //!
 //! `SUMS` says what a gate's trace is added to: 0 nothing, 1 its own gradient (2), 2 those of both gates (2').
 
-use super::super::sweep::flush;
 use super::{PairTraceContract, PairTraceStep, Sizes};
 use crate::lanes::Lanes;
+use crate::quantized::rounders;
 use crate::real::Real;
 
 /// Vectors between two checks of the loop and the lengths.
@@ -86,6 +86,7 @@ struct Unit<V: Lanes> {
     /// A_11, A_12, A_21, A_22.
     decay: [V; 4],
     influence: V,
+    rounders: [V; 2],
     signal: Signal<V>,
 }
 
@@ -94,10 +95,11 @@ impl<V: Lanes> Unit<V> {
     /// is the first's, turned, to the bit.
     #[inline(always)]
     fn next<const GATE: usize>(self, [first, second]: [V; 2], presynaptic: V) -> [V; 2] {
-        let [a11, a12, a21, a22] = self.decay;
-        let mut next = [a11.mul_add(first, a12 * second), a22.mul_add(second, a21 * first)];
+        let ([a11, a12, a21, a22], [r1, r2]) = (self.decay, self.rounders);
+        let mut next =
+            [a11.mul_add(first, a12.mul_add(second, r1)), a22.mul_add(second, a21.mul_add(first, r2))];
         next[GATE] = self.influence.mul_add(presynaptic, next[GATE]);
-        [flush(self.signal.token, next[0]), flush(self.signal.token, next[1])]
+        [next[0] - r1, next[1] - r2]
     }
 
     /// `(1)` and `(2)` for `VECTORS` vectors of `width` elements: fewer than a whole vector only if not `FULL`.
@@ -272,6 +274,7 @@ impl<V: Lanes, const SUMS: usize> Gate<'_, V, SUMS> {
             let unit = Unit::<V> {
                 decay: splats(token, decay, index),
                 influence: V::splat(token, influence),
+                rounders: rounders(token, GATE),
                 signal: Signal { token, parts: splats(token, signal, index) },
             };
             let (mut trace, mut sums) = (take(&mut self.trace, columns), take(&mut self.sums, columns));

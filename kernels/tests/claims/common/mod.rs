@@ -35,7 +35,8 @@ pub(crate) fn smallest<T: Real>() -> f64 {
 
 /// Ordinary values, and now and then a special one.
 pub(crate) fn values<T: Real>(length: usize) -> impl Strategy<Value = Vec<T>> {
-    let tiny = T::TRACE_FLUSH.to_f64();
+    let tiny = T::TRACE_QUANTUM.to_f64();
+    let rounder = T::TRACE_ROUNDER.to_f64();
     let subnormal = 3.0 * smallest::<T>();
     let special = vec![
         0.0,
@@ -46,6 +47,9 @@ pub(crate) fn values<T: Real>(length: usize) -> impl Strategy<Value = Vec<T>> {
         -subnormal,
         tiny,
         -tiny,
+        0.3 * rounder,
+        -0.7 * rounder,
+        1e3 * rounder,
         30.0,
         -30.0,
         90.0,
@@ -84,6 +88,14 @@ pub(crate) fn assert_agrees<T: Real>(what: &str, index: usize, found: T, expecte
     } else {
         assert!(!found.is_finite(), "{what}[{index}] is {found}, its twin {expected}");
     }
+}
+
+/// A whole multiple of the quantum, where it is small: never a subnormal.
+#[track_caller]
+pub(crate) fn assert_quantized<T: Real>(what: &str, index: usize, found: T) {
+    let quanta = found.to_f64() / T::TRACE_QUANTUM.to_f64();
+    let small = quanta.abs() < 0.5 / T::EPSILON.to_f64();
+    assert!(!small || quanta.fract() == 0.0, "{what}[{index}] is {found}, {quanta} quanta");
 }
 
 /// Equality to the bit, NaN equal to NaN.

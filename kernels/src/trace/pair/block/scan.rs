@@ -1,9 +1,9 @@
 //! The factors of a block, backwards over its steps: `P_s e_m u_m(s)` and `P_0`, with `P_{s-1} = P_s A_s` and `P_K` the
 //! identity.
 
-use super::super::super::sweep::flush;
 use super::PairTraceFactors;
 use crate::lanes::Lanes;
+use crate::quantized::rounders;
 use crate::real::Real;
 
 /// Backwards over the steps: column m of P_s times u_m(s), and at the end P_0, where P_s is kept until then.
@@ -73,8 +73,9 @@ fn multiply<V: Lanes, const FULL: bool>(
         let (first, second) = (2 * row * units + start, (2 * row + 1) * units + start);
         let p1 = V::load_part::<FULL>(token, &product[first..][..width]);
         let p2 = V::load_part::<FULL>(token, &product[second..][..width]);
-        let next = [p1.mul_add(a11, p2 * a21), p2.mul_add(a22, p1 * a12)];
-        flush(token, next[0]).store_part::<FULL>(&mut product[first..][..width]);
-        flush(token, next[1]).store_part::<FULL>(&mut product[second..][..width]);
+        let [r1, r2] = rounders(token, row);
+        let next = [p1.mul_add(a11, p2.mul_add(a21, r1)), p2.mul_add(a22, p1.mul_add(a12, r2))];
+        (next[0] - r1).store_part::<FULL>(&mut product[first..][..width]);
+        (next[1] - r2).store_part::<FULL>(&mut product[second..][..width]);
     }
 }

@@ -9,10 +9,10 @@
 
 use core::ops::Range;
 
-use super::super::super::sweep::flush;
 use super::super::sweep::contract;
 use super::PairTraceBlock;
 use crate::lanes::Lanes;
+use crate::quantized::{quantized, rounders};
 use crate::real::Real;
 use crate::strided::Strided;
 
@@ -160,6 +160,7 @@ impl<'a, V: Lanes> Sweep<'a, V> {
             factors,
             stride,
             kept: planes(self.kept, units, unit),
+            rounders: rounders(self.token, gate),
             trace: [first, second],
         };
         for start in (0..pairs).step_by(2 * V::WIDTH) {
@@ -208,6 +209,7 @@ struct Tile<'a, V: Lanes, const PAIRS: usize> {
     /// Elements from one step's factors to the next.
     stride: usize,
     kept: [[V::Element; PAIRS]; 4],
+    rounders: [V; 2],
     trace: [[&'a mut [V::Element]; PAIRS]; 2],
 }
 
@@ -253,11 +255,11 @@ impl<V: Lanes, const PAIRS: usize> Tile<'_, V, PAIRS> {
                 }
             }
         }
-        for (totals, targets) in totals.iter().zip(&mut self.trace) {
+        for ((totals, targets), rounder) in totals.iter().zip(&mut self.trace).zip(self.rounders) {
             for (totals, target) in totals.iter().zip(targets) {
                 let target = &mut target[start..start + length];
                 for (vector, &total) in totals.iter().enumerate() {
-                    flush(token, total).store_part::<FULL>(&mut target[vector * width..][..width]);
+                    quantized(rounder, total).store_part::<FULL>(&mut target[vector * width..][..width]);
                 }
             }
         }
