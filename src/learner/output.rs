@@ -139,15 +139,10 @@ impl<T: Scalar> Outputs<T> {
         }
     }
 
-    /// Takes errors that somebody else computed, as they are.
+    /// Takes errors of the first cells that somebody else computed, as they are.
     pub(crate) fn set_errors(&mut self, errors: &[T]) {
-        self.error.copy_from_slice(errors);
-        self.weights.fill(T::ONE);
-    }
-
-    /// The same for the first cells only.
-    pub(crate) fn set_first_errors(&mut self, errors: &[T]) {
         self.error[..errors.len()].copy_from_slice(errors);
+        self.weights.fill(T::ONE);
     }
 
     /// Adds the readout's gradient, `sum over cells of dE/dy [h; 1]^T`.

@@ -113,7 +113,7 @@ impl<T: Scalar> TapeStream<T> {
         self.check(network, gradient)?;
         let expected = self.tape.rows() * self.shape.readout.output();
         check_size("output error", expected, output_error.len())?;
-        self.tape.outputs.set_first_errors(output_error);
+        self.tape.outputs.set_errors(output_error);
         self.add_gradient(network.parameters(), gradient);
         Ok(())
     }
