@@ -3,7 +3,7 @@
 
 use eligibility_fuzz::{compare, floats};
 use eligibility_kernels::trace::{TraceBlock, TraceFactors};
-use eligibility_kernels::{Level, Strided, reference};
+use eligibility_kernels::{Level, Real, Strided, reference};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
