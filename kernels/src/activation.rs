@@ -1,4 +1,4 @@
-//! exp, sigmoid and tanh, and the derivatives of the last two from their outputs.
+//! exp, sigmoid and tanh, and the derivatives of the last two from their outputs; sine and cosine (`circular`).
 //!
 //! ```text
 //! (1) sigma(x) = 1 / (1 + e^-x)                       d sigma/dx = sigma (1 - sigma)
@@ -38,8 +38,10 @@ use crate::lanes::several::{SIDE, Several};
 use crate::level::Kernel;
 use crate::real::Real;
 
+mod circular;
 mod nonlinear;
 
+pub use circular::{CircularCoefficients, SinCos, sin_cos};
 pub(crate) use nonlinear::{IdentityPhi, Phi, ReluPhi, TanhPhi};
 pub use nonlinear::{Nonlinear, Nonlinearity};
 

@@ -8,7 +8,7 @@ use core::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
 
 use bytemuck::Pod;
 
-use crate::activation::Coefficients;
+use crate::activation::{CircularCoefficients, Coefficients};
 use crate::lanes::Lanes;
 
 mod sealed {
@@ -69,6 +69,8 @@ pub trait Real:
     const NAME: &'static str;
     /// Polynomial coefficients and range limits of the activations.
     const COEFFICIENTS: Coefficients<Self>;
+    /// The same of sine and cosine.
+    const CIRCULAR: CircularCoefficients<Self>;
 
     /// 64 aligned bytes of elements, for buffers whose rows start on a cache line.
     type CacheLine: Pod + Debug + PartialEq + Send + Sync;
@@ -100,6 +102,7 @@ impl Real for f32 {
     const TRACE_ROUNDER: Self = 1.5 / f32::EPSILON * Self::TRACE_QUANTUM;
     const NAME: &'static str = "f32";
     const COEFFICIENTS: Coefficients<Self> = Coefficients::F32;
+    const CIRCULAR: CircularCoefficients<Self> = CircularCoefficients::F32;
 
     type CacheLine = wide::f32x16;
     type Portable = crate::lanes::portable::F32;
@@ -134,6 +137,7 @@ impl Real for f64 {
     const TRACE_ROUNDER: Self = 1.5 / f64::EPSILON * Self::TRACE_QUANTUM;
     const NAME: &'static str = "f64";
     const COEFFICIENTS: Coefficients<Self> = Coefficients::F64;
+    const CIRCULAR: CircularCoefficients<Self> = CircularCoefficients::F64;
 
     type CacheLine = wide::f64x8;
     type Portable = crate::lanes::portable::F64;

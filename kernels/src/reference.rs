@@ -3,7 +3,7 @@
 //! A twin takes the same struct of slices as the kernel. It is the oracle of the property tests and the
 //! specification: where a kernel and its twin differ by more than the kernel's stated accuracy, the kernel is wrong.
 
-use crate::activation::{Exp, Sigmoid, Tanh};
+use crate::activation::{Exp, Sigmoid, SinCos, Tanh};
 use crate::affine::{Affine, Start};
 use crate::lstm_gates::{GATES, LstmGates, LstmGatesBackward, OutputNonlinearity};
 use crate::real::Real;
@@ -56,6 +56,14 @@ pub fn tanh<T: Real>(op: Tanh<'_, T>) {
 /// Twin of [`Exp`].
 pub fn exp<T: Real>(op: Exp<'_, T>) {
     map(op.input, op.output, f64::exp);
+}
+
+/// Twin of [`SinCos`].
+pub fn sin_cos<T: Real>(op: SinCos<'_, T>) {
+    let largest = T::CIRCULAR.largest.to_f64();
+    let known = |x: f64| if x.abs() < largest { x } else { f64::NAN };
+    map(op.input, op.sine, |x| known(x).sin());
+    map(op.input, op.cosine, |x| known(x).cos());
 }
 
 /// Twin of [`LstmGates`].

@@ -14,6 +14,7 @@ mod pair_blocks_agree_with_their_twin;
 mod pair_cells_agree_with_their_twin;
 mod pair_traces_agree_with_their_twin;
 mod row_dots_agree_with_their_twin;
+mod sines_and_cosines_agree_with_their_twin;
 mod trace_blocks_agree_with_their_twin;
 mod traces_agree_with_their_twin;
 mod unit_cells_agree_with_their_twins;

@@ -6,14 +6,15 @@
 //!     d lambda/dw_theta = i theta' lambda     theta' = dtheta/dw_theta: theta (exp-exp) or 1
 //! ```
 //!
-//! Everything in `f64`, rounded once. (2): the published code of Elelimy et al. 2024 leaves theta' out; that can be asked
+//! Everything in `f64`, rounded at last. (2): the published code of Elelimy et al. 2024 leaves theta' out; that can be asked
 //! for, to compare with it.
 
 use crate::affine::Scalar;
 use crate::buffer::Buffer;
 use crate::cells::{Cell, Parameterisation, Recurrence};
 use crate::layout::Layer;
-use eligibility_kernels::activation::Nonlinearity;
+use eligibility_kernels::Level;
+use eligibility_kernels::activation::{Exp, Nonlinearity, SinCos};
 use eligibility_kernels::pair_cell::PairParameters;
 
 /// Of one layer.
@@ -31,6 +32,20 @@ pub(crate) struct Prepared<T: Scalar> {
     /// `[P, 2, units]` and `[P, units]`: the derivatives (2).
     kappa: Buffer<T>,
     rho: Buffer<T>,
+    polar: Polar,
+}
+
+/// What (1) and (2) are computed of, `[units]` each.
+#[derive(Clone, Debug, PartialEq)]
+struct Polar {
+    argument: Buffer<f64>,
+    rate: Buffer<f64>,
+    radius: Buffer<f64>,
+    theta: Buffer<f64>,
+    sine: Buffer<f64>,
+    cosine: Buffer<f64>,
+    /// What the projection is multiplied with, where that is a parameter.
+    gain: Buffer<f64>,
 }
 
 /// Below it, gamma is taken for this where it is divided by: at r = 1 its slope would be infinite.
@@ -53,13 +68,14 @@ impl<T: Scalar> Prepared<T> {
             gain: zeros(pair, 2 * units),
             kappa: zeros(complex, 2 * count * units),
             rho: zeros(complex, count * units),
+            polar: Polar::zeros(if complex { units } else { 0 }),
         }
     }
 
     /// Of every layer.
-    pub(crate) fn refresh_layers(prepared: &mut [Self], parameters: &[T]) {
+    pub(crate) fn refresh_layers(prepared: &mut [Self], level: Level, parameters: &[T]) {
         for prepared in prepared {
-            prepared.refresh(parameters);
+            prepared.refresh(level, parameters);
         }
     }
 
@@ -76,7 +92,7 @@ impl<T: Scalar> Prepared<T> {
     }
 
     /// Computes everything anew if a parameter has changed (NaN always has).
-    fn refresh(&mut self, parameters: &[T]) {
+    fn refresh(&mut self, level: Level, parameters: &[T]) {
         let Some(block) = self.layer.unit else { return };
         let units = block.columns();
         let rows = parameters[block.range()].chunks_exact(block.stride()).map(|row| &row[..units]);
@@ -90,8 +106,8 @@ impl<T: Scalar> Prepared<T> {
         if changed {
             self.fresh = true;
             match self.layer.cell {
-                Cell::Rtu(rtu) => self.rtu(rtu.parameterisation(), units),
-                Cell::OnlineLru(_) => self.lru(units),
+                Cell::Rtu(rtu) => self.rtu(level, rtu.parameterisation(), units),
+                Cell::OnlineLru(_) => self.lru(level, units),
                 Cell::BlockDiagonal(_) => {
                     self.decay.copy_from_slice(&self.parameters);
                     self.gain.fill(T::ONE);
@@ -101,33 +117,36 @@ impl<T: Scalar> Prepared<T> {
         }
     }
 
-    fn rtu(&mut self, parameterisation: Parameterisation, units: usize) {
+    fn rtu(&mut self, level: Level, parameterisation: Parameterisation, units: usize) {
+        let (w_nu, w_theta) = self.parameters.split_at(units);
+        self.polar.set_radius(level, parameterisation, w_nu);
+        self.polar.set_theta(level, parameterisation, w_theta);
         for j in 0..units {
-            let (w_nu, w_theta) = (self.parameters[j].to_f64(), self.parameters[units + j].to_f64());
-            let (r, r_slope) = radius(parameterisation, w_nu);
-            let (theta, theta_slope) = match parameterisation {
-                Parameterisation::ExpExp => (w_theta.exp(), w_theta.exp()),
-                Parameterisation::Exp | Parameterisation::Direct => (w_theta, 1.0),
-            };
-            let theta_slope = if self.authors_theta_gradient { 1.0 } else { theta_slope };
-            let (g, phi) = (r * theta.cos(), r * theta.sin());
+            let (r, rate) = (self.polar.radius[j], self.polar.rate[j]);
+            let (theta, cos, sin) = (self.polar.theta[j], self.polar.cosine[j], self.polar.sine[j]);
+            let r_slope = radius_slope(parameterisation, self.parameters[j].to_f64(), r, rate);
+            let exponential = parameterisation == Parameterisation::ExpExp;
+            let theta_slope = if exponential && !self.authors_theta_gradient { theta } else { 1.0 };
+            let (g, phi) = (r * cos, r * sin);
             let root = (1.0 - r * r).max(0.0).sqrt();
             self.set_decay(j, units, g, phi, root);
             let gain_slope = -r * r_slope / root.max(SMALLEST_GAMMA);
-            let turn = [theta.cos() * r_slope, theta.sin() * r_slope];
-            self.set_derivative(0, j, units, turn, gain_slope);
+            self.set_derivative(0, j, units, [cos * r_slope, sin * r_slope], gain_slope);
             self.set_derivative(1, j, units, [-phi * theta_slope, g * theta_slope], 0.0);
         }
     }
 
-    fn lru(&mut self, units: usize) {
+    fn lru(&mut self, level: Level, units: usize) {
+        let (w_nu, others) = self.parameters.split_at(units);
+        let (w_theta, w_gamma) = others.split_at(units);
+        self.polar.set_radius(level, Parameterisation::ExpExp, w_nu);
+        self.polar.set_theta(level, Parameterisation::Exp, w_theta);
+        self.polar.set_gain(level, w_gamma);
         for j in 0..units {
-            let at = |q: usize| self.parameters[q * units + j].to_f64();
-            let (nu, theta, gamma) = (at(0).exp(), at(1), at(2).exp());
-            let r = (-nu).exp();
-            let (g, phi) = (r * theta.cos(), r * theta.sin());
+            let (r, rate, gamma) = (self.polar.radius[j], self.polar.rate[j], self.polar.gain[j]);
+            let (g, phi) = (r * self.polar.cosine[j], r * self.polar.sine[j]);
             self.set_decay(j, units, g, phi, gamma);
-            self.set_derivative(0, j, units, [-nu * g, -nu * phi], 0.0);
+            self.set_derivative(0, j, units, [-rate * g, -rate * phi], 0.0);
             self.set_derivative(1, j, units, [-phi, g], 0.0);
             self.set_derivative(2, j, units, [0.0, 0.0], gamma);
         }
@@ -150,18 +169,80 @@ impl<T: Scalar> Prepared<T> {
     }
 }
 
-/// r and dr/dw.
-fn radius(parameterisation: Parameterisation, w: f64) -> (f64, f64) {
-    match parameterisation {
-        Parameterisation::ExpExp => {
-            let r = (-w.exp()).exp();
-            (r, -w.exp() * r)
+impl Polar {
+    fn zeros(units: usize) -> Self {
+        let zeros = || Buffer::zeros(units);
+        Self {
+            argument: zeros(),
+            rate: zeros(),
+            radius: zeros(),
+            theta: zeros(),
+            sine: zeros(),
+            cosine: zeros(),
+            gain: zeros(),
         }
-        Parameterisation::Exp if w < 0.0 => (1.0, 0.0),
-        Parameterisation::Exp => ((-w).exp(), -(-w).exp()),
-        Parameterisation::Direct if w > 1.0 => (1.0, 0.0),
-        Parameterisation::Direct if w < SMALLEST_RADIUS => (SMALLEST_RADIUS, 0.0),
-        Parameterisation::Direct => (w, 1.0),
+    }
+
+    /// r, and e^w where that is needed for it.
+    fn set_radius<T: Scalar>(&mut self, level: Level, parameterisation: Parameterisation, w: &[T]) {
+        let Self { argument, rate, radius, .. } = self;
+        fill(argument, w, |w| w);
+        match parameterisation {
+            Parameterisation::ExpExp => {
+                level.run(Exp { input: argument, output: rate });
+                argument.iter_mut().zip(rate.iter()).for_each(|(argument, &rate)| *argument = -rate);
+                level.run(Exp { input: argument, output: radius });
+            }
+            Parameterisation::Exp => {
+                fill(argument, w, |w| if w < 0.0 { 0.0 } else { -w });
+                level.run(Exp { input: argument, output: radius });
+            }
+            Parameterisation::Direct => fill(radius, w, |w| w.clamp(SMALLEST_RADIUS, 1.0)),
+        }
+    }
+
+    /// theta, its sine and its cosine.
+    fn set_theta<T: Scalar>(&mut self, level: Level, parameterisation: Parameterisation, w: &[T]) {
+        let Self { argument, theta, sine, cosine, .. } = self;
+        fill(argument, w, |w| w);
+        match parameterisation {
+            Parameterisation::ExpExp => level.run(Exp { input: argument, output: theta }),
+            Parameterisation::Exp | Parameterisation::Direct => theta.copy_from_slice(argument),
+        }
+        level.run(SinCos { input: theta, sine, cosine });
+        for ((sine, cosine), theta) in sine.iter_mut().zip(cosine.iter_mut()).zip(theta.iter()) {
+            // Angles that are too large for the kernel.
+            if sine.is_nan() {
+                (*sine, *cosine) = theta.sin_cos();
+            }
+        }
+    }
+
+    /// e^w.
+    fn set_gain<T: Scalar>(&mut self, level: Level, w: &[T]) {
+        fill(&mut self.argument, w, |w| w);
+        level.run(Exp { input: &self.argument, output: &mut self.gain });
+    }
+}
+
+fn fill<T: Scalar>(target: &mut [f64], source: &[T], f: impl Fn(f64) -> f64) {
+    for (target, source) in target.iter_mut().zip(source) {
+        *target = f(source.to_f64());
+    }
+}
+
+/// dr/dw, zero where r is clamped; `rate` is e^w.
+fn radius_slope(parameterisation: Parameterisation, w: f64, r: f64, rate: f64) -> f64 {
+    let clamped = match parameterisation {
+        Parameterisation::ExpExp => false,
+        Parameterisation::Exp => w < 0.0,
+        Parameterisation::Direct => w > 1.0 || w < SMALLEST_RADIUS,
+    };
+    match parameterisation {
+        _ if clamped => 0.0,
+        Parameterisation::ExpExp => -rate * r,
+        Parameterisation::Exp => -r,
+        Parameterisation::Direct => 1.0,
     }
 }
 

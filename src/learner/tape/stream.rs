@@ -62,7 +62,7 @@ impl<T: Scalar> TapeStream<T> {
             let context = Context { level: self.level, parameters, prepared: &self.prepared };
             self.tape.back(context, 0..1, Way::Settle, &mut []);
         }
-        Prepared::refresh_layers(&mut self.prepared, parameters);
+        Prepared::refresh_layers(&mut self.prepared, self.level, parameters);
         let context = Context { level: self.level, parameters, prepared: &self.prepared };
         let slot = match self.window {
             None => 0,

@@ -73,7 +73,7 @@ impl<T: Scalar> Tapes<T> {
         gradient: &mut [T],
         input_gradient: &mut [T],
     ) -> Score {
-        Prepared::refresh_layers(&mut self.prepared, parameters);
+        Prepared::refresh_layers(&mut self.prepared, level, parameters);
         let (batch, input, wanted) = (self.batch, self.input, !input_gradient.is_empty());
         let input_gradient = Mutex::new(input_gradient);
         let context = Context { level, parameters, prepared: &self.prepared };
@@ -101,7 +101,7 @@ impl<T: Scalar> Tapes<T> {
         window: usize,
         gradient: &mut [T],
     ) -> Score {
-        Prepared::refresh_layers(&mut self.prepared, parameters);
+        Prepared::refresh_layers(&mut self.prepared, level, parameters);
         let context = Context { level, parameters, prepared: &self.prepared };
         let work = self.batch * sequences.steps() * self.work;
         self.shards.run(work, gradient, |tape, rows, gradient| {
