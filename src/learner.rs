@@ -192,13 +192,13 @@ fn threads() -> usize {
     1
 }
 
-/// Runs `body` on every item with its index, each on a thread of its own if there are several.
-fn for_each<W: Send>(items: &mut [W], body: impl Fn(usize, &mut W) + Sync) {
+/// Runs `body` on every item, each on a thread of its own if there are several.
+fn for_each<W: Send>(items: &mut [W], body: impl Fn(&mut W) + Sync) {
     #[cfg(feature = "rayon")]
     if items.len() > 1 {
         use rayon::prelude::*;
-        items.par_iter_mut().enumerate().for_each(|(index, item)| body(index, item));
+        items.par_iter_mut().for_each(&body);
         return;
     }
-    items.iter_mut().enumerate().for_each(|(index, item)| body(index, item));
+    items.iter_mut().for_each(body);
 }
