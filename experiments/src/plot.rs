@@ -27,8 +27,6 @@ const COLORS: [RGBColor; 9] = [
     RGBColor(0, 0, 0),
     RGBColor(136, 34, 85),
 ];
-/// Up to so many curves are named within the chart, more beside it.
-const NAMES_INSIDE: usize = 2;
 
 /// Draws the curves, fractions, to `path` in per cent; the vertical axis starts at zero.
 pub(crate) fn learning_curve(
@@ -86,9 +84,8 @@ where
     X: AsRangedCoord<Value = f64>,
     X::CoordDescType: ValueFormatter<f64>,
 {
-    let beside = curves.len() > NAMES_INSIDE;
-    let width = if beside { 1160 } else { 800 };
-    let whole = SVGBackend::with_string(svg, (width, 480)).into_drawing_area();
+    // Curves are named beside the chart, where the names hide none.
+    let whole = SVGBackend::with_string(svg, (1160, 480)).into_drawing_area();
     whole.fill(&WHITE)?;
     let (area, names) = whole.split_horizontally(800);
     let mut chart = ChartBuilder::on(&area)
@@ -102,22 +99,15 @@ where
         .draw()?;
     for (curve, color) in curves.iter().zip(COLORS.iter().cycle()) {
         let points = || curve.points.iter().copied();
-        chart
-            .draw_series(LineSeries::new(points(), color.stroke_width(2)))?
-            .label(&curve.name)
-            .legend(|(x, y)| PathElement::new([(x, y), (x + 16, y)], color.stroke_width(2)));
+        chart.draw_series(LineSeries::new(points(), color.stroke_width(2)))?;
         if dots {
             chart.draw_series(points().map(|point| Circle::new(point, 3, color.filled())))?;
         }
     }
-    if beside {
-        for (row, (curve, color)) in (0..).zip(curves.iter().zip(COLORS.iter().cycle())) {
-            let y = 60 + 22 * row;
-            names.draw(&PathElement::new([(4, y), (28, y)], color.stroke_width(3)))?;
-            names.draw(&Text::new(curve.name.clone(), (36, y - 6), ("sans-serif", 16)))?;
-        }
-    } else {
-        (chart.configure_series_labels().background_style(WHITE).border_style(BLACK)).draw()?;
+    for (row, (curve, color)) in (0..).zip(curves.iter().zip(COLORS.iter().cycle())) {
+        let y = 60 + 22 * row;
+        names.draw(&PathElement::new([(4, y), (28, y)], color.stroke_width(3)))?;
+        names.draw(&Text::new(curve.name.clone(), (36, y - 6), ("sans-serif", 16)))?;
     }
     whole.present()
 }
