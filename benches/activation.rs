@@ -1,15 +1,15 @@
-//! exp, sigmoid and tanh of a slice: ours at every level beside `wide`, `rten-vecmath` (`f32`) and std.
+//! exp, sigmoid, tanh and sine with cosine of a slice: ours at every level beside `wide`, `rten-vecmath` (`f32`) and std.
 //!
 //! Arguments: uniform in -8 to 8. Each row's largest error on them is printed once, in ULP, against std's functions in
 //! `f64` (which have errors of their own: an `f64` row shows the difference). Ours are asserted. `wide` has no sigmoid: its
-//! row is `1 / (1 + exp(-x))`. `cargo bench --bench activation`
+//! row is `1 / (1 + exp(-x))`. Every row of `sin_cos` computes both; the sine is looked at. `cargo bench --bench activation`
 
 use std::cell::{Cell, RefCell};
 use std::hint::black_box;
 use std::mem::MaybeUninit;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use eligibility::kernels::activation::{Exp, Sigmoid, Tanh};
+use eligibility::kernels::activation::{Exp, Sigmoid, SinCos, Tanh};
 use eligibility::kernels::{Level, Real};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -90,6 +90,40 @@ macro_rules! rows {
     }};
 }
 
+/// The rows of sine and cosine, which have two results.
+macro_rules! circular_rows {
+    ($type:ty, $wide:ty) => {{
+        const WIDTH: usize = size_of::<$wide>() / size_of::<$type>();
+        let mut rows: Vec<(String, Run<'_, $type>)> = Vec::new();
+        for level in Level::available() {
+            let cosines = RefCell::new(vec![0.0; LENGTH]);
+            let run = move |input: &[$type], sine: &mut [$type]| {
+                level.run(SinCos { input, sine, cosine: &mut cosines.borrow_mut() });
+            };
+            rows.push((format!("ours/{level}"), Box::new(run)));
+        }
+        let cosines = RefCell::new(vec![0.0; LENGTH]);
+        let run = move |input: &[$type], sine: &mut [$type]| {
+            let mut cosines = cosines.borrow_mut();
+            let cosine = cosines.as_chunks_mut::<WIDTH>().0;
+            let (input, sine) = (input.as_chunks::<WIDTH>().0, sine.as_chunks_mut::<WIDTH>().0);
+            for ((x, sine), cosine) in input.iter().zip(sine).zip(cosine) {
+                let both = <$wide>::from(*x).sin_cos();
+                (*sine, *cosine) = (both.0.to_array(), both.1.to_array());
+            }
+        };
+        rows.push(("wide".into(), Box::new(run)));
+        let cosines = RefCell::new(vec![0.0; LENGTH]);
+        let run = move |input: &[$type], sine: &mut [$type]| {
+            for ((x, sine), cosine) in input.iter().zip(sine).zip(cosines.borrow_mut().iter_mut()) {
+                (*sine, *cosine) = x.sin_cos();
+            }
+        };
+        rows.push(("std".into(), Box::new(run)));
+        rows
+    }};
+}
+
 fn rten(op: impl SimdUnaryOp<f32> + 'static) -> (String, Run<'static, f32>) {
     let results = RefCell::new(vec![MaybeUninit::uninit(); LENGTH]);
     let checked = Cell::new(false);
@@ -129,10 +163,12 @@ fn activation(criterion: &mut Criterion) {
     let mut rows = rows!(f32, Tanh, f32x8: f32x8::tanh, f32::tanh);
     rows.push(rten(rten_vecmath::Tanh {}));
     bench(criterion, "tanh", f64::tanh, &rows);
+    bench(criterion, "sin_cos", f64::sin, &circular_rows!(f32, f32x8));
 
     bench(criterion, "exp", f64::exp, &rows!(f64, Exp, f64x4: f64x4::exp, f64::exp));
     bench(criterion, "sigmoid", sigmoid, &rows!(f64, Sigmoid, f64x4: sigmoid_f64x4, sigmoid));
     bench(criterion, "tanh", f64::tanh, &rows!(f64, Tanh, f64x4: f64x4::tanh, f64::tanh));
+    bench(criterion, "sin_cos", f64::sin, &circular_rows!(f64, f64x4));
 }
 
 criterion_group!(benches, activation);

@@ -2,7 +2,8 @@
 //!
 //! f32, n units with d inputs, linear and nonlinear, a readout with one output, one thread. `rtrl`: `RtrlStream::step` and
 //! `learn_from_error`, that is forward, traces and gradient of one step; the ceiling is a sweep `e <- a e + s` over a buffer as
-//! large as traces and gradient of the weights together, at the level where it is fastest. `tbptt`: the same calls of
+//! large as traces and gradient of the weights together, at the level where it is fastest. `changing, us`: the same step after a
+//! change of theta, as when every step is followed by an update. `tbptt`: the same calls of
 //! `TruncatedStream`, whose time grows with the steps T that an error goes back. `blocked`: a whole sequence with a target at
 //! every step, per step, by `Rtrl` in blocks of 32 beside `Rtrl` step by step. Gradients are compared first.
 //!
@@ -86,12 +87,16 @@ struct Learning<S> {
     error: Vec<f32>,
     is_first: Vec<bool>,
     steps: usize,
+    /// The index of a theta.
+    theta: usize,
 }
 
 impl<S: Stream<f32>> Learning<S> {
     fn new(case: Case, stream: impl FnOnce(&Network<f32>) -> S) -> Self {
         let network = case.network();
         let (per_step, gradient) = (case.batch * case.input, network.zero_gradient());
+        let parts = network.layout().parts(0).expect("there is a layer");
+        let theta = parts.iter().find(|part| part.name() == "theta").and_then(|part| part.indices().next());
         Self {
             stream: stream(&network),
             gradient,
@@ -100,6 +105,7 @@ impl<S: Stream<f32>> Learning<S> {
             error: vec![0.25; case.batch],
             is_first: vec![false; case.batch],
             steps: 0,
+            theta: theta.expect("an RTU has angles"),
             network,
         }
     }
@@ -108,6 +114,11 @@ impl<S: Stream<f32>> Learning<S> {
         self.stream.step(&self.network, input, &self.is_first).expect("sizes fit");
         self.stream.learn_from_error(&self.network, &self.error, &mut self.gradient).expect("sizes fit");
         self.steps += 1;
+    }
+    fn step_changed(&mut self) {
+        let angle = &mut self.network.parameters_mut()[self.theta];
+        *angle = -*angle;
+        self.step();
     }
 }
 
@@ -149,7 +160,9 @@ fn compare_streams(options: &Options, case: Case, steps: &mut Table, windows: &m
         check_streams(case);
     }
     let mut learning = rtrl(case);
-    let mut contestants: Vec<Contestant<'_>> = vec![Box::new(move || learning.step())];
+    let mut changing = rtrl(case);
+    let mut contestants: Vec<Contestant<'_>> =
+        vec![Box::new(move || learning.step()), Box::new(move || changing.step_changed())];
     let elements: usize = case.elements().iter().sum();
     for level in Level::available() {
         let mut sweep = Sweep::<f32>::new(elements);
@@ -166,7 +179,7 @@ fn compare_streams(options: &Options, case: Case, steps: &mut Table, windows: &m
         }
     }
     let seconds = race(options, BUDGET, &mut contestants);
-    let sweep = seconds[1..sweeps].iter().copied().fold(f64::INFINITY, f64::min);
+    let sweep = seconds[2..sweeps].iter().copied().fold(f64::INFINITY, f64::min);
     if wants_rtrl {
         let bytes = (2 * 4 * elements) as f64;
         let mut row = case.cells();
@@ -176,6 +189,7 @@ fn compare_streams(options: &Options, case: Case, steps: &mut Table, windows: &m
             format!("{:.1}", bytes / seconds[0] / 1e9),
             format!("{:.1}", bytes / sweep / 1e9),
             format!("{:.2}", sweep / seconds[0]),
+            format!("{:.2}", seconds[1] * 1e6),
         ]);
         steps.row(row);
     }
@@ -228,7 +242,8 @@ fn main() {
     rayon::ThreadPoolBuilder::new().num_threads(1).build_global().expect("the first use of the pool");
     let options = Options::from_args();
     let sizes = ["recurrence", "batch", "n", "d"];
-    let head = [&sizes[..], &["kB", "us", "GB/s", "best sweep, GB/s", "of the sweep"]].concat();
+    let head =
+        [&sizes[..], &["kB", "us", "GB/s", "best sweep, GB/s", "of the sweep", "changing, us"]].concat();
     let caption = format!("level {}, one step with its gradient, bytes of traces and gradient", level());
     let mut steps = Table::new(caption, &head);
     let head = [&sizes[..], &["RTRL, us", "T = 1", "5", "10", "25", "50"]].concat();
