@@ -4,7 +4,7 @@
 //! (two components of the trace, two gradients), with two gates 6 n d. The ceiling is a sweep `e <- a e + s` over a buffer of
 //! as many elements, at the level where it is fastest. Separate: `PairTraceStep`, then `PairTraceContract`. A block:
 //! `PairTraceFactors` and `PairTraceBlock` (or `PairTraceBlockContract`), whose FLOPs are those of the rank-K update.
-//! Every contestant is compared with the scalar twins first.
+//! Every contestant is compared with the scalar twins first. Traces and gradient are staggered as `Rtrl` has them.
 //!
 //! `cargo bench --bench pair_trace`, or `-- step/n1024` or `-- block` for a part of it.
 
@@ -27,6 +27,8 @@ const UNITS: [usize; 3] = [64, 256, 1024];
 const COLUMNS: [usize; 3] = [8, 64, 128];
 /// Steps of a block.
 const STEPS: [usize; 3] = [8, 16, 32];
+/// Cache lines.
+const STAGGER: usize = 17;
 const BUDGET: Duration = Duration::from_secs(5);
 
 #[derive(Clone)]
@@ -58,7 +60,11 @@ impl Traces {
             presynaptic: random(steps * columns),
             signal: random(2 * units),
             factors: Buffer::zeros((2 * steps * gates + 4) * units),
-            trace: [random(trace), random(trace)],
+            trace: [1, 2].map(|component| {
+                let mut staggered = Buffer::staggered(component * STAGGER, trace);
+                staggered.copy_from_slice(&random(trace));
+                staggered
+            }),
             gradient: Buffer::zeros(2 * units * columns),
         }
     }

@@ -28,6 +28,8 @@ pub(crate) const fn padded<T>(columns: usize) -> usize {
 #[derive(Clone, Debug)]
 pub struct Buffer<T: Real> {
     lines: Vec<T::CacheLine>,
+    /// Elements before the first.
+    skipped: usize,
     length: usize,
 }
 
@@ -39,20 +41,34 @@ impl<T: Real> Buffer<T> {
     /// If that is more than memory can address, as `vec!` does.
     #[must_use]
     pub fn zeros(length: usize) -> Self {
-        Self { lines: vec![T::CacheLine::zeroed(); length.div_ceil(per_line::<T>())], length }
+        Self::staggered(0, length)
+    }
+    /// `length` zeros that begin `lines` cache lines behind the start of their memory.
+    ///
+    /// For large buffers that a loop goes through side by side: memory of that size starts on a page, equally far into
+    /// which lie the places that compete for one set of the first-level cache.
+    ///
+    /// # Panics
+    ///
+    /// As [`Buffer::zeros`].
+    #[must_use]
+    pub fn staggered(lines: usize, length: usize) -> Self {
+        let skipped = lines * per_line::<T>();
+        let lines = vec![T::CacheLine::zeroed(); lines + length.div_ceil(per_line::<T>())];
+        Self { lines, skipped, length }
     }
 }
 
 impl<T: Real> Deref for Buffer<T> {
     type Target = [T];
     fn deref(&self) -> &[T] {
-        &bytemuck::cast_slice(&self.lines)[..self.length]
+        &bytemuck::cast_slice(&self.lines)[self.skipped..][..self.length]
     }
 }
 
 impl<T: Real> DerefMut for Buffer<T> {
     fn deref_mut(&mut self) -> &mut [T] {
-        &mut bytemuck::cast_slice_mut(&mut self.lines)[..self.length]
+        &mut bytemuck::cast_slice_mut(&mut self.lines)[self.skipped..][..self.length]
     }
 }
 
