@@ -34,6 +34,7 @@ mod gru;
 mod io;
 mod layer;
 mod marks;
+mod polar;
 mod prepared;
 mod rnn;
 mod run;

@@ -13,8 +13,9 @@ use crate::affine::Scalar;
 use crate::buffer::Buffer;
 use crate::cells::{Cell, Parameterisation, Recurrence};
 use crate::layout::Layer;
+use crate::learner::tape::polar::{Polar, map};
 use eligibility_kernels::Level;
-use eligibility_kernels::activation::{Exp, Nonlinearity, SinCos};
+use eligibility_kernels::activation::Nonlinearity;
 use eligibility_kernels::pair_cell::PairParameters;
 
 /// Of one layer.
@@ -35,23 +36,8 @@ pub(crate) struct Prepared<T: Scalar> {
     polar: Polar,
 }
 
-/// What (1) and (2) are computed of, `[units]` each.
-#[derive(Clone, Debug, PartialEq)]
-struct Polar {
-    argument: Buffer<f64>,
-    rate: Buffer<f64>,
-    radius: Buffer<f64>,
-    theta: Buffer<f64>,
-    sine: Buffer<f64>,
-    cosine: Buffer<f64>,
-    /// What the projection is multiplied with, where that is a parameter.
-    gain: Buffer<f64>,
-}
-
 /// Below it, gamma is taken for this where it is divided by: at r = 1 its slope would be infinite.
 const SMALLEST_GAMMA: f64 = 1e-8;
-/// r of the direct parameterisation lies above.
-const SMALLEST_RADIUS: f64 = 1e-6;
 
 impl<T: Scalar> Prepared<T> {
     pub(crate) fn zeros(layer: &Layer, authors_theta_gradient: bool) -> Self {
@@ -118,132 +104,48 @@ impl<T: Scalar> Prepared<T> {
     }
 
     fn rtu(&mut self, level: Level, parameterisation: Parameterisation, units: usize) {
-        let (w_nu, w_theta) = self.parameters.split_at(units);
-        self.polar.set_radius(level, parameterisation, w_nu);
-        self.polar.set_theta(level, parameterisation, w_theta);
-        for j in 0..units {
-            let (r, rate) = (self.polar.radius[j], self.polar.rate[j]);
-            let (theta, cos, sin) = (self.polar.theta[j], self.polar.cosine[j], self.polar.sine[j]);
-            let r_slope = radius_slope(parameterisation, self.parameters[j].to_f64(), r, rate);
-            let exponential = parameterisation == Parameterisation::ExpExp;
-            let theta_slope = if exponential && !self.authors_theta_gradient { theta } else { 1.0 };
-            let (g, phi) = (r * cos, r * sin);
-            let root = (1.0 - r * r).max(0.0).sqrt();
-            self.set_decay(j, units, g, phi, root);
-            let gain_slope = -r * r_slope / root.max(SMALLEST_GAMMA);
-            self.set_derivative(0, j, units, [cos * r_slope, sin * r_slope], gain_slope);
-            self.set_derivative(1, j, units, [-phi * theta_slope, g * theta_slope], 0.0);
-        }
+        self.eigenvalues(level, [parameterisation; 2], units);
+        let Polar { radius, slope, .. } = &self.polar;
+        let gamma = |r: f64| (1.0 - r * r).max(0.0).sqrt();
+        let gain_slope = |r: f64, slope: f64| -r * slope / gamma(r).max(SMALLEST_GAMMA);
+        map(&mut self.gain[..units], [radius, slope], |[r, _]| gamma(r));
+        map(&mut self.rho[..units], [radius, slope], |[r, slope]| gain_slope(r, slope));
+        self.gain.copy_within(..units, units);
     }
 
     fn lru(&mut self, level: Level, units: usize) {
+        self.eigenvalues(level, [Parameterisation::ExpExp, Parameterisation::Exp], units);
+        let gain = self.polar.exponential(level, &self.parameters[2 * units..]);
+        for target in [&mut self.gain[..units], &mut self.rho[2 * units..]] {
+            map(target, [gain], |[gain]| gain);
+        }
+        self.gain.copy_within(..units, units);
+    }
+
+    /// lambda, and its derivatives by the first two parameters, r's and theta's. All others are zero.
+    fn eigenvalues(&mut self, level: Level, [of_r, of_theta]: [Parameterisation; 2], units: usize) {
         let (w_nu, others) = self.parameters.split_at(units);
-        let (w_theta, w_gamma) = others.split_at(units);
-        self.polar.set_radius(level, Parameterisation::ExpExp, w_nu);
-        self.polar.set_theta(level, Parameterisation::Exp, w_theta);
-        self.polar.set_gain(level, w_gamma);
-        for j in 0..units {
-            let (r, rate, gamma) = (self.polar.radius[j], self.polar.rate[j], self.polar.gain[j]);
-            let (g, phi) = (r * self.polar.cosine[j], r * self.polar.sine[j]);
-            self.set_decay(j, units, g, phi, gamma);
-            self.set_derivative(0, j, units, [-rate * g, -rate * phi], 0.0);
-            self.set_derivative(1, j, units, [-phi, g], 0.0);
-            self.set_derivative(2, j, units, [0.0, 0.0], gamma);
+        self.polar.set_radius(level, of_r, w_nu);
+        self.polar.set_theta(level, of_theta, &others[..units]);
+        if self.authors_theta_gradient {
+            self.polar.turn.fill(1.0);
         }
-    }
-
-    fn set_decay(&mut self, j: usize, units: usize, g: f64, phi: f64, gain: f64) {
-        for (plane, value) in [g, -phi, phi, g].into_iter().enumerate() {
-            self.decay[plane * units + j] = T::from_f64(value);
-        }
-        self.gain[j] = T::from_f64(gain);
-        self.gain[units + j] = T::from_f64(gain);
-    }
-
-    /// d lambda/dw_q, a complex number, and d gamma/dw_q.
-    fn set_derivative(&mut self, q: usize, j: usize, units: usize, kappa: [f64; 2], rho: f64) {
-        for (plane, value) in kappa.into_iter().enumerate() {
-            self.kappa[(2 * q + plane) * units + j] = T::from_f64(value);
-        }
-        self.rho[q * units + j] = T::from_f64(rho);
+        let Polar { radius, slope, turn, sine, cosine, .. } = &self.polar;
+        plane(&mut self.decay, 0, [radius, cosine, turn], |[r, cos, _]| r * cos);
+        plane(&mut self.decay, 1, [radius, sine, turn], |[r, sin, _]| -(r * sin));
+        plane(&mut self.decay, 2, [radius, sine, turn], |[r, sin, _]| r * sin);
+        self.decay.copy_within(..units, 3 * units);
+        plane(&mut self.kappa, 0, [slope, cosine, turn], |[slope, cos, _]| cos * slope);
+        plane(&mut self.kappa, 1, [slope, sine, turn], |[slope, sin, _]| sin * slope);
+        plane(&mut self.kappa, 2, [radius, sine, turn], |[r, sin, turn]| -(r * sin) * turn);
+        plane(&mut self.kappa, 3, [radius, cosine, turn], |[r, cos, turn]| r * cos * turn);
     }
 }
 
-impl Polar {
-    fn zeros(units: usize) -> Self {
-        let zeros = || Buffer::zeros(units);
-        Self {
-            argument: zeros(),
-            rate: zeros(),
-            radius: zeros(),
-            theta: zeros(),
-            sine: zeros(),
-            cosine: zeros(),
-            gain: zeros(),
-        }
-    }
-
-    /// r, and e^w where that is needed for it.
-    fn set_radius<T: Scalar>(&mut self, level: Level, parameterisation: Parameterisation, w: &[T]) {
-        let Self { argument, rate, radius, .. } = self;
-        fill(argument, w, |w| w);
-        match parameterisation {
-            Parameterisation::ExpExp => {
-                level.run(Exp { input: argument, output: rate });
-                argument.iter_mut().zip(rate.iter()).for_each(|(argument, &rate)| *argument = -rate);
-                level.run(Exp { input: argument, output: radius });
-            }
-            Parameterisation::Exp => {
-                fill(argument, w, |w| if w < 0.0 { 0.0 } else { -w });
-                level.run(Exp { input: argument, output: radius });
-            }
-            Parameterisation::Direct => fill(radius, w, |w| w.clamp(SMALLEST_RADIUS, 1.0)),
-        }
-    }
-
-    /// theta, its sine and its cosine.
-    fn set_theta<T: Scalar>(&mut self, level: Level, parameterisation: Parameterisation, w: &[T]) {
-        let Self { argument, theta, sine, cosine, .. } = self;
-        fill(argument, w, |w| w);
-        match parameterisation {
-            Parameterisation::ExpExp => level.run(Exp { input: argument, output: theta }),
-            Parameterisation::Exp | Parameterisation::Direct => theta.copy_from_slice(argument),
-        }
-        level.run(SinCos { input: theta, sine, cosine });
-        for ((sine, cosine), theta) in sine.iter_mut().zip(cosine.iter_mut()).zip(theta.iter()) {
-            // Angles that are too large for the kernel.
-            if sine.is_nan() {
-                (*sine, *cosine) = theta.sin_cos();
-            }
-        }
-    }
-
-    /// e^w.
-    fn set_gain<T: Scalar>(&mut self, level: Level, w: &[T]) {
-        fill(&mut self.argument, w, |w| w);
-        level.run(Exp { input: &self.argument, output: &mut self.gain });
-    }
-}
-
-fn fill<T: Scalar>(target: &mut [f64], source: &[T], f: impl Fn(f64) -> f64) {
-    for (target, source) in target.iter_mut().zip(source) {
-        *target = f(source.to_f64());
-    }
-}
-
-/// dr/dw, zero where r is clamped; `rate` is e^w.
-fn radius_slope(parameterisation: Parameterisation, w: f64, r: f64, rate: f64) -> f64 {
-    let clamped = match parameterisation {
-        Parameterisation::ExpExp => false,
-        Parameterisation::Exp => w < 0.0,
-        Parameterisation::Direct => w > 1.0 || w < SMALLEST_RADIUS,
-    };
-    match parameterisation {
-        _ if clamped => 0.0,
-        Parameterisation::ExpExp => -rate * r,
-        Parameterisation::Exp => -r,
-        Parameterisation::Direct => 1.0,
-    }
+/// `map` to a plane of several.
+fn plane<T: Scalar>(planes: &mut [T], index: usize, of: [&[f64]; 3], f: impl Fn([f64; 3]) -> f64) {
+    let units = of[0].len();
+    map(&mut planes[index * units..][..units], of, f);
 }
 
 /// phi inside a cell's recurrence, and phi at its output.
