@@ -20,7 +20,7 @@
 //!
 //! | module | equation |
 //! |---|---|
-//! | [`activation`] | exp, sigmoid, tanh, at most 1.5 ULP; a cell's nonlinearity with its slope |
+//! | [`activation`] | exp, sigmoid, tanh, at most 1.5 ULP; sine and cosine; a cell's nonlinearity with its slope |
 //! | [`affine`] | `y = b + W x`, W packed in panels |
 //! | [`row_dot`] | `y = W x`, W row by row as it lies |
 //! | [`lstm_gates`] | preactivations to c_t, h_t and dc_t/dz, dh_t/dz, dh_t/dc_t; and the step back |
