@@ -82,11 +82,9 @@ pub(crate) fn finish(
     terminal: &Terminal,
 ) -> Result<(), Failure> {
     let records = dir.records()?;
-    let curve = |name: &str, error: fn(&serde_json::Value) -> Option<f64>| Curve {
-        name: name.into(),
-        points: (records.iter())
-            .filter_map(|record| Some((record["epoch"].as_f64()?, error(record)?)))
-            .collect(),
+    let curve = |name: &str, error: fn(&serde_json::Value) -> Option<f64>| {
+        let points = records.iter().filter_map(|record| Some((record["epoch"].as_f64()?, error(record)?)));
+        Curve::new(name, points.collect())
     };
     let curves = [
         curve("training", |record| record["training_error"].as_f64()),

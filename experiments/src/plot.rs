@@ -13,6 +13,21 @@ use crate::failure::Failure;
 pub(crate) struct Curve {
     pub(crate) name: String,
     pub(crate) points: Vec<(f64, f64)>,
+    /// Of y, where it is known: drawn as a bar from `y - deviation` to `y + deviation`.
+    pub(crate) deviations: Vec<Option<f64>>,
+}
+
+impl Curve {
+    /// Without deviations.
+    pub(crate) fn new(name: impl Into<String>, points: Vec<(f64, f64)>) -> Self {
+        Self { name: name.into(), points, deviations: Vec::new() }
+    }
+
+    /// The ends of the bars: x, from, to.
+    fn bars(&self) -> impl Iterator<Item = (f64, f64, f64)> + '_ {
+        let known = self.points.iter().zip(&self.deviations);
+        known.filter_map(|(&(x, y), deviation)| deviation.map(|by| (x, (y - by).max(0.0), y + by)))
+    }
 }
 
 /// One colour per curve, told apart also by colour-blind eyes.
@@ -35,10 +50,8 @@ pub(crate) fn learning_curve(
     x_label: &str,
     curves: &[Curve],
 ) -> Result<(), Failure> {
-    let percent = |curve: &Curve| Curve {
-        name: curve.name.clone(),
-        points: curve.points.iter().map(|&(x, y)| (x, 100.0 * y)).collect(),
-    };
+    let percent =
+        |curve: &Curve| Curve::new(&curve.name, curve.points.iter().map(|&(x, y)| (x, 100.0 * y)).collect());
     let curves: Vec<Curve> = curves.iter().map(percent).collect();
     linear(path, Scale { title, x: x_label, y: "error (%)" }, 1.0, &curves)
 }
@@ -69,7 +82,9 @@ pub(crate) fn over_log(
 
 /// Of the vertical axis.
 fn highest(y_least: f64, curves: &[Curve]) -> f64 {
-    curves.iter().flat_map(|curve| &curve.points).map(|point| 1.05 * point.1).fold(y_least, f64::max)
+    let points = curves.iter().flat_map(|curve| &curve.points).map(|point| point.1);
+    let bars = curves.iter().flat_map(Curve::bars).map(|bar| bar.2);
+    points.chain(bars).map(|y| 1.05 * y).fold(y_least, f64::max)
 }
 
 fn draw<X>(
@@ -103,6 +118,8 @@ where
         if dots {
             chart.draw_series(points().map(|point| Circle::new(point, 3, color.filled())))?;
         }
+        let bar = |(x, from, to)| PathElement::new([(x, from), (x, to)], color.stroke_width(1));
+        chart.draw_series(curve.bars().map(bar))?;
     }
     for (row, (curve, color)) in (0..).zip(curves.iter().zip(COLORS.iter().cycle())) {
         let y = 60 + 22 * row;
@@ -172,18 +189,26 @@ mod tests {
     fn a_curve_becomes_an_svg_with_its_name() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("curve.svg");
-        let curve = Curve { name: "e-prop".into(), points: vec![(1.0, 0.5), (2.0, 0.25)] };
+        let curve = Curve::new("e-prop", vec![(1.0, 0.5), (2.0, 0.25)]);
         learning_curve(&path, "title", "update", &[curve]).unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(text.starts_with("<svg") && text.contains("e-prop") && text.contains("title"));
-        let many: Vec<Curve> =
-            (0..9).map(|i| Curve { name: format!("curve {i}"), points: vec![(1.0, 0.1)] }).collect();
+        let many: Vec<Curve> = (0..9).map(|i| Curve::new(format!("curve {i}"), vec![(1.0, 0.1)])).collect();
         learning_curve(&path, "title", "update", &many).unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(many.iter().all(|curve| text.contains(&curve.name)), "{text}");
         over_log(&path, Scale { title: "title", x: "rate", y: "error" }, [1e-4, 1e-2], &many[..2]).unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(text.contains("rate") && text.contains("curve 1"), "{text}");
+        let without = Curve::new("bars", vec![(1e-3, 0.25), (1e-2, 0.5)]);
+        let bars = Curve { deviations: vec![Some(0.375), None], ..without.clone() };
+        assert_eq!(bars.bars().collect::<Vec<_>>(), [(1e-3, 0.0, 0.625)]);
+        let bars = Curve { deviations: vec![Some(0.125), None], ..without.clone() };
+        let lines = |curve: Curve| {
+            over_log(&path, Scale { title: "title", x: "rate", y: "error" }, [1e-4, 1e-2], &[curve]).unwrap();
+            std::fs::read_to_string(&path).unwrap().matches("<polyline").count()
+        };
+        assert_eq!(lines(bars), lines(without) + 1);
         let nowhere = dir.path().join("missing").join("curve.svg");
         assert!(learning_curve(&nowhere, "title", "update", &[]).is_err());
     }

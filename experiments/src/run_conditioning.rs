@@ -224,11 +224,10 @@ fn finish(
     terminal: &Terminal,
 ) -> Result<(), Failure> {
     let records = dir.records()?;
-    let curve = |name: &str, key: &str| Curve {
-        name: name.into(),
-        points: (records.iter())
-            .filter_map(|record| Some((record["step"].as_f64()?, record[key].as_f64()?)))
-            .collect(),
+    let curve = |name: &str, key: &str| {
+        let points =
+            records.iter().filter_map(|record| Some((record["step"].as_f64()?, record[key].as_f64()?)));
+        Curve::new(name, points.collect())
     };
     let [msre, zero] = last_tenth(&records, state.step).unwrap_or([f64::NAN; 2]);
     dir.log(&json!({
@@ -251,10 +250,7 @@ fn finish(
     let curves = [
         curve("MSRE", "msre"),
         curve("of the constant 0", "zero_msre"),
-        Curve {
-            name: "the least there can be".into(),
-            points: vec![(0.0, least), (state.step as f64, least)],
-        },
+        Curve::new("the least there can be", vec![(0.0, least), (state.step as f64, least)]),
     ];
     linear(&dir.curve(), scale, 0.1, &curves)?;
     let rows = [

@@ -249,11 +249,10 @@ impl TcaArgs {
 /// The last record, the summary and the curve.
 fn finish(dir: &mut RunDir, identity: &Identity, state: &State, terminal: &Terminal) -> Result<(), Failure> {
     let records = dir.records()?;
-    let curve = |name: &str, key: &str| Curve {
-        name: name.into(),
-        points: (records.iter())
-            .filter_map(|record| Some((record["update"].as_f64()?, record[key].as_f64()?)))
-            .collect(),
+    let curve = |name: &str, key: &str| {
+        let points =
+            records.iter().filter_map(|record| Some((record["update"].as_f64()?, record[key].as_f64()?)));
+        Curve::new(name, points.collect())
     };
     let curves = [curve("training error", "error"), curve("running mean", "running_error")];
     let (running, recent) = (state.running_error(), state.recent_error(RECENT));

@@ -163,7 +163,7 @@ impl ThreeStateArgs {
             let checkpoints = 0..seeds.first().map_or(0, Vec::len);
             let mean = |i: usize| seeds.iter().map(|seed| of(&seed[i])).sum::<f64>() / seeds.len() as f64;
             let points = checkpoints.map(|i| (seeds[0][i].update as f64, mean(i))).collect();
-            Curve { name: name.into(), points }
+            Curve::new(name, points)
         };
         let curves = [
             curve("accuracy at s3", |checkpoint| checkpoint.accuracy),

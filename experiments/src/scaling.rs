@@ -45,8 +45,8 @@ impl ScalingArgs {
                     megabytes.push((steps as f64, timing.peak_mb));
                 }
                 let name = format!("{name}, batch {batch}");
-                times.push(Curve { name: name.clone(), points: seconds });
-                memories.push(Curve { name, points: megabytes });
+                times.push(Curve::new(&name, seconds));
+                memories.push(Curve::new(name, megabytes));
             }
         }
         std::fs::create_dir_all(&self.out).map_err(Failure::io("create", &self.out))?;

@@ -164,7 +164,7 @@ pub(super) fn mean_curve(name: &str, last: u64, runs: &[&Found]) -> Option<Curve
         runs => (runs, ""),
     };
     let name = format!("{name} (n = {}{note})", runs.len());
-    (!runs.is_empty()).then(|| Curve { name, points: mean_points(last, &runs) })
+    (!runs.is_empty()).then(|| Curve::new(name, mean_points(last, &runs)))
 }
 
 /// The mean where all runs have a record.

@@ -139,19 +139,26 @@ fn draw(plan: &Plan, rows: &[Row<'_>]) -> Result<(), Failure> {
     };
     let mut curves: Vec<Curve> = Vec::new();
     for (index, (condition, _)) in plan.conditions.iter().enumerate() {
-        let mean = || best(rows, index).and_then(Row::mean);
-        let points = if plan.kind.is_over_rates() {
-            let of = rows.iter().filter(|row| row.condition == index);
-            of.filter_map(|row| Some((row.rate, row.mean()?))).collect()
+        let shown: Vec<&Row<'_>> = if plan.kind.is_over_rates() {
+            rows.iter().filter(|row| row.condition == index).collect()
         } else {
-            match condition.x {
-                Some(x) => mean().map(|mean| (x as f64, mean)).into_iter().collect(),
-                None => mean().map_or(Vec::new(), |mean| vec![(first, mean), (last, mean)]),
-            }
+            best(rows, index).into_iter().collect()
         };
-        match curves.iter_mut().find(|curve| curve.name == condition.series) {
-            Some(curve) => curve.points.extend(points),
-            None => curves.push(Curve { name: condition.series.clone(), points }),
+        let known = curves.iter().position(|curve| curve.name == condition.series);
+        let at = known.unwrap_or(curves.len());
+        if known.is_none() {
+            curves.push(Curve::new(&condition.series, Vec::new()));
+        }
+        for row in shown {
+            let Some(mean) = row.mean() else { continue };
+            let deviation = Spread::of(&row.values().0).and_then(|spread| spread.deviation);
+            let places = match condition.x {
+                _ if plan.kind.is_over_rates() => vec![row.rate],
+                Some(x) => vec![x as f64],
+                None => vec![first, last],
+            };
+            curves[at].points.extend(places.iter().map(|&x| (x, mean)));
+            curves[at].deviations.extend(places.iter().map(|_| deviation));
         }
     }
     curves.push(level("least there can be", plan.least, [first, last]));
@@ -160,5 +167,5 @@ fn draw(plan: &Plan, rows: &[Row<'_>]) -> Result<(), Failure> {
 
 /// The same everywhere.
 fn level(name: &str, value: f64, ends: [f64; 2]) -> Curve {
-    Curve { name: name.into(), points: ends.map(|x| (x, value)).to_vec() }
+    Curve::new(name, ends.map(|x| (x, value)).to_vec())
 }

@@ -141,7 +141,7 @@ pub(super) fn run(lists: &Lists, steps: u64, out: &Path) -> Result<(), Failure> 
         };
         match curves.iter_mut().find(|curve| curve.name == condition.series) {
             Some(curve) => curve.points.extend(points),
-            None => curves.push(Curve { name: condition.series.clone(), points }),
+            None => curves.push(Curve::new(&condition.series, points)),
         }
     }
     let header = ["condition", "parameters", "FLOPs per step", "ratio", "us per step", "ratio"];
