@@ -32,7 +32,8 @@ fuzz_target!(|bytes: &[u8]| {
     compare(body, |index| {
         let (component, column) = (index / columns, index % columns);
         let factors = [decay[2 * component], decay[2 * component + 1], [influence, 0.0][component]];
-        let values = [start[column], start[columns + column], presynaptic[column]];
+        // The input does not reach the second component, not even times zero.
+        let values = [start[column], start[columns + column], [presynaptic[column], 0.0][component]];
         let terms = factors.into_iter().zip(values).map(|(x, y)| (f64::from(x) * f64::from(y)).abs());
         let scale = terms.sum::<f64>();
         // Where a sum overflows on the way, the twin, which rounds later, may differ.
