@@ -32,8 +32,9 @@ fuzz_target!(|bytes: &[u8]| {
         let [d1, d2, u1, u2] = [d1, d2, u1, u2].map(f64::from);
         let [z1, z2, e] = [presynaptic[index], presynaptic[columns + index], start[index]].map(f64::from);
         let kept = (d1 * d2).abs();
-        let held = if kept == 0.0 { 0.0 } else { (kept * e).abs() };
-        let scale = held + (d2 * u1 * z1).abs() + (u2 * z2).abs();
+        // What is forgotten allows nothing, NaN neither.
+        let e = if kept == 0.0 { 0.0 } else { e };
+        let scale = (kept * e).abs() + (d2 * u1 * z1).abs() + (u2 * z2).abs();
         // Products of decays are whole quanta in the kernel alone.
         let quantum = 1.001 * f64::from(f32::TRACE_QUANTUM);
         let rounded = quantum * (1.0 + ((1.0 + d1.abs()) * e).abs() + (u1 * z1).abs());
