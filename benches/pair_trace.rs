@@ -27,8 +27,6 @@ const UNITS: [usize; 3] = [64, 256, 1024];
 const COLUMNS: [usize; 3] = [8, 64, 128];
 /// Steps of a block.
 const STEPS: [usize; 3] = [8, 16, 32];
-/// Cache lines.
-const STAGGER: usize = 17;
 const BUDGET: Duration = Duration::from_secs(5);
 
 #[derive(Clone)]
@@ -61,7 +59,7 @@ impl Traces {
             signal: random(2 * units),
             factors: Buffer::zeros((2 * steps * gates + 4) * units),
             trace: [1, 2].map(|component| {
-                let mut staggered = Buffer::staggered(component * STAGGER, trace);
+                let mut staggered = Buffer::staggered(component, trace);
                 staggered.copy_from_slice(&random(trace));
                 staggered
             }),

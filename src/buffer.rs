@@ -15,6 +15,9 @@ pub(crate) const fn padded<T>(columns: usize) -> usize {
     columns.next_multiple_of(per_line::<T>())
 }
 
+/// Cache lines from one place of staggered buffers to the next.
+const STAGGER: usize = 17;
+
 /// A fixed number of elements whose first lies on a cache line, zero at construction.
 ///
 /// A slice in all other respects; `Clone`, comparable, no interior mutability.
@@ -43,19 +46,20 @@ impl<T: Real> Buffer<T> {
     pub fn zeros(length: usize) -> Self {
         Self::staggered(0, length)
     }
-    /// `length` zeros that begin `lines` cache lines behind the start of their memory.
+    /// `length` zeros for a loop that goes through several buffers side by side, each with a `place` of its own from 0 on:
+    /// they begin `place` times a quarter of a page and a cache line behind the start of their memory.
     ///
-    /// For large buffers that a loop goes through side by side: memory of that size starts on a page, equally far into
-    /// which lie the places that compete for one set of the first-level cache.
+    /// Large memory starts on a page, and what lies equally far into its page competes for one set of the first-level
+    /// cache.
     ///
     /// # Panics
     ///
     /// As [`Buffer::zeros`].
     #[must_use]
-    pub fn staggered(lines: usize, length: usize) -> Self {
-        let skipped = lines * per_line::<T>();
-        let lines = vec![T::CacheLine::zeroed(); lines + length.div_ceil(per_line::<T>())];
-        Self { lines, skipped, length }
+    pub fn staggered(place: usize, length: usize) -> Self {
+        let skipped = place * STAGGER;
+        let lines = vec![T::CacheLine::zeroed(); skipped + length.div_ceil(per_line::<T>())];
+        Self { lines, skipped: skipped * per_line::<T>(), length }
     }
 }
 

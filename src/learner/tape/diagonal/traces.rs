@@ -34,9 +34,6 @@ use crate::learner::tape::marks::Marks;
 use crate::learner::tape::prepared::{Prepared, nonlinearities};
 use eligibility_kernels::activation::Nonlinearity;
 
-/// Cache lines by which the buffers of the traces and the gradient are staggered: a quarter of a page and one line.
-const STAGGER: usize = 17;
-
 /// Of some batch rows.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Traces<T: Scalar> {
@@ -83,7 +80,7 @@ impl<T: Scalar> Traces<T> {
             rows,
             slots,
             gates,
-            trace: [1, 2].map(|s| Buffer::staggered(s * STAGGER, if s <= components { trace } else { 0 })),
+            trace: [1, 2].map(|s| Buffer::staggered(s, if s <= components { trace } else { 0 })),
             unit: Buffer::zeros(rows * factors.parameters * components * units),
             factors: Buffer::zeros(if slots > 1 { block } else { 0 }),
         })
