@@ -100,13 +100,15 @@ pub fn lstm_gates<T: Real>(op: LstmGates<'_, T>) {
 pub fn lstm_gates_backward<T: Real>(op: LstmGatesBackward<'_, T>) {
     let hidden = op.hidden_size();
     for j in 0..op.cell_gradient.len() {
+        let (row, unit) = (j / hidden, j % hidden);
         let dh = op.hidden_gradient[j].to_f64();
         let dc = op.cell_gradient[j].to_f64() + dh * op.dhidden_dcell[j].to_f64();
         for (gate, outer) in [dc, dc, dc, dh].into_iter().enumerate() {
-            let slot = &mut op.influence[(GATES * (j / hidden) + gate) * hidden + j % hidden];
-            *slot = T::from_f64(outer * slot.to_f64());
+            let slot = &mut op.influence[(GATES * row + gate) * hidden + unit];
+            *slot = if op.active[row] { T::from_f64(outer * slot.to_f64()) } else { T::ZERO };
         }
-        op.cell_gradient[j] = T::from_f64(dc * op.forget_gate[j].to_f64());
+        let carried = T::from_f64(dc * op.forget_gate[j].to_f64());
+        op.cell_gradient[j] = if op.active[row] { carried } else { T::ZERO };
     }
 }
 

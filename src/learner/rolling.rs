@@ -193,7 +193,7 @@ impl<T: Scalar> LayerRing<T> {
             let (target, source) = (index * hidden..(index + 1) * hidden, row * hidden..(row + 1) * hidden);
             dz.copy_from_slice(&factors.influence[row * width..(row + 1) * width]);
             level.run(LstmGatesBackward {
-                rows: 1,
+                active: &[true],
                 hidden_gradient: &self.hidden_gradient[target.clone()],
                 forget_gate: &factors.forget_gate[source.clone()],
                 dhidden_dcell: &factors.dhidden_dcell[source],

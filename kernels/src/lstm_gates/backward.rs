@@ -5,11 +5,10 @@
 //!     dE/dz_q = dE/dc_t s_q  for q in {i, f, g},   dE/dz_o = dE/dh_t s_o
 //! ```
 
-use core::ops::Range;
-
 use super::GATES;
 use crate::lanes::Lanes;
 use crate::level::Kernel;
+use crate::planes::{Part, PerUnit, sweep};
 use crate::real::Real;
 
 /// One step back through the gates, equation (5), for a batch of rows.
@@ -17,8 +16,12 @@ use crate::real::Real;
 /// With `hidden_gradient` = dE/dh_t complete (including what flows through the recurrent weights of step t + 1) this
 /// is backpropagation through time; with only the learning signal L_t in it, it is e-prop's whole-sequence form.
 ///
-/// Shapes, row-major: see the fields. `influence` is overwritten by the gradient of the preactivations: a tape needs
-/// no second buffer.
+/// Shapes, row-major, with `rows = active.len()`: see the fields. No two slices overlap; `influence` is overwritten by the
+/// gradient of the preactivations: a tape needs no second buffer. Of rows that are not active nothing is read; their
+/// `cell_gradient` and `influence` become zero.
+///
+/// Accuracy: one rounding per product and sum, the multiply-add fused where the level has it. What is not finite gives
+/// results that are not finite, never a panic.
 ///
 /// # Panics
 ///
@@ -30,7 +33,7 @@ use crate::real::Real;
 /// use eligibility_kernels::{Level, lstm_gates::LstmGatesBackward};
 /// let (mut cell_gradient, mut influence) = ([1.0_f64], [1.0, 2.0, 3.0, 4.0]);
 /// Level::detect().run(LstmGatesBackward {
-///     rows: 1,
+///     active: &[true],
 ///     hidden_gradient: &[2.0],
 ///     forget_gate: &[0.25],
 ///     dhidden_dcell: &[0.5],
@@ -42,8 +45,8 @@ use crate::real::Real;
 /// ```
 #[derive(Debug)]
 pub struct LstmGatesBackward<'a, T> {
-    /// Batch rows.
-    pub rows: usize,
+    /// `[rows]`: rows to step back; the others get no gradient.
+    pub active: &'a [bool],
     /// `[rows, hidden]`: dE/dh_t.
     pub hidden_gradient: &'a [T],
     /// `[rows, hidden]`: f_t.
@@ -64,11 +67,10 @@ impl<T: Real> LstmGatesBackward<'_, T> {
     /// If a slice does not have the length its shape says.
     #[track_caller]
     pub(crate) fn hidden_size(&self) -> usize {
-        let units = self.cell_gradient.len();
+        let (rows, units) = (self.active.len(), self.cell_gradient.len());
         assert!(
-            units.checked_rem(self.rows).unwrap_or(units) == 0,
-            "cell_gradient has {units} elements, which {} rows do not divide",
-            self.rows
+            units.checked_rem(rows).unwrap_or(units) == 0,
+            "cell_gradient has {units} elements, which {rows} rows do not divide"
         );
         for (what, found, expected) in [
             ("hidden_gradient", self.hidden_gradient.len(), units),
@@ -78,7 +80,7 @@ impl<T: Real> LstmGatesBackward<'_, T> {
         ] {
             assert!(found == expected, "{what} has {found} elements where cell_gradient asks for {expected}");
         }
-        units.checked_div(self.rows).unwrap_or(0)
+        units.checked_div(rows).unwrap_or(0)
     }
 }
 
@@ -88,22 +90,20 @@ impl<T: Real> Kernel<T> for LstmGatesBackward<'_, T> {
     #[inline(always)]
     fn run<V: Lanes<Element = T>>(self, token: V::Token) {
         let hidden = self.hidden_size();
-        if hidden == 0 {
-            return;
-        }
-        let rows = (self.hidden_gradient.chunks_exact(hidden))
-            .zip(self.forget_gate.chunks_exact(hidden))
-            .zip(self.dhidden_dcell.chunks_exact(hidden))
-            .zip(self.cell_gradient.chunks_exact_mut(hidden))
-            .zip(self.influence.chunks_exact_mut(GATES * hidden));
-        for ((((dh, forget), slope), dc), influence) in rows {
-            let mut row = Row { hidden, dh, forget, slope, dc, influence };
-            let body = hidden - hidden % V::WIDTH;
-            for start in (0..body).step_by(V::WIDTH) {
-                row.step::<V, true>(token, start..start + V::WIDTH);
-            }
-            if body < hidden {
-                row.step::<V, false>(token, body..hidden);
+        for index in 0..self.active.len() {
+            let at = index * hidden..(index + 1) * hidden;
+            let mut row = Row {
+                dh: &self.hidden_gradient[at.clone()],
+                forget: &self.forget_gate[at.clone()],
+                slope: &self.dhidden_dcell[at.clone()],
+                dc: &mut self.cell_gradient[at],
+                influence: &mut self.influence[index * GATES * hidden..][..GATES * hidden],
+            };
+            if self.active[index] {
+                sweep::<V>(token, hidden, &mut row);
+            } else {
+                row.dc.fill(T::ZERO);
+                row.influence.fill(T::ZERO);
             }
         }
     }
@@ -111,7 +111,6 @@ impl<T: Real> Kernel<T> for LstmGatesBackward<'_, T> {
 
 /// The slices of one batch row.
 struct Row<'a, T> {
-    hidden: usize,
     dh: &'a [T],
     forget: &'a [T],
     slope: &'a [T],
@@ -119,18 +118,18 @@ struct Row<'a, T> {
     influence: &'a mut [T],
 }
 
-impl<T: Real> Row<'_, T> {
-    /// (5) for the units `lanes`: a whole vector if `FULL`.
+impl<T: Real> PerUnit<T> for Row<'_, T> {
+    /// (5)
     #[inline(always)]
-    fn step<V: Lanes<Element = T>, const FULL: bool>(&mut self, token: V::Token, lanes: Range<usize>) {
-        let load = |source: &[T]| V::load_part::<FULL>(token, source);
-        let dh = load(&self.dh[lanes.clone()]);
-        let dc = dh.mul_add(load(&self.slope[lanes.clone()]), load(&self.dc[lanes.clone()]));
+    fn step<V: Lanes<Element = T>, const FULL: bool>(&mut self, token: V::Token, part: Part<FULL>) {
+        let dh: V = part.load(token, self.dh, 0);
+        let dc = dh.mul_add(part.load(token, self.slope, 0), part.load(token, self.dc, 0));
         for gate in 0..GATES {
             let outer = if gate == GATES - 1 { dh } else { dc };
-            let factors = &mut self.influence[gate * self.hidden..][lanes.clone()];
-            (outer * load(factors)).store_part::<FULL>(factors);
+            let factors: V = part.load(token, self.influence, gate);
+            part.store(outer * factors, self.influence, gate);
         }
-        (dc * load(&self.forget[lanes.clone()])).store_part::<FULL>(&mut self.dc[lanes]);
+        let forget: V = part.load(token, self.forget, 0);
+        part.store(dc * forget, self.dc, 0);
     }
 }

@@ -1,5 +1,5 @@
-//! Claim: the gate kernels agree with their scalar twins at every level, for every length and value, and a value does
-//! not depend on its position.
+//! Claim: the gate kernels agree with their scalar twins at every level, for every length and value, a value does not
+//! depend on its position, and rows that are not active keep their values forward, have no gradient back, and reach nothing.
 //!
 //! Tolerance: 4 epsilon of the magnitudes that were added or multiplied, and 4 times the smallest subnormal. The activations take 1.5 ULP = 1.5 epsilon
 //! at most, and a slope such as i (1 - i) passes that error on undiminished.
@@ -39,13 +39,23 @@ impl<T: Real> Rows<T> {
     }
     fn back(&mut self) -> LstmGatesBackward<'_, T> {
         LstmGatesBackward {
-            rows: self.active.len(),
+            active: &self.active,
             hidden_gradient: &self.hidden,
             forget_gate: &self.forget_gate,
             dhidden_dcell: &self.dhidden_dcell,
             cell_gradient: &mut self.cell,
             influence: &mut self.influence,
         }
+    }
+    /// What the step forward writes.
+    fn outputs(&self) -> [(&'static str, &Vec<T>); 5] {
+        [
+            ("cell", &self.cell),
+            ("hidden", &self.hidden),
+            ("influence", &self.influence),
+            ("forget_gate", &self.forget_gate),
+            ("dhidden_dcell", &self.dhidden_dcell),
+        ]
     }
     fn units(&self) -> usize {
         self.cell.len() / self.active.len()
@@ -98,10 +108,6 @@ fn forward_agrees<T: Real>(before: &Rows<T>, level: Level) {
             assert_agrees("influence", index, found.influence[index], expected.influence[index], tolerance);
         }
     }
-    for (row, _) in before.active.iter().enumerate().filter(|(_, active)| !**active) {
-        let range = row * before.units()..(row + 1) * before.units();
-        assert_same_bits("inactive cell", &found.cell[range.clone()], &before.cell[range]);
-    }
 }
 
 fn backward_agrees<T: Real>(before: &Rows<T>, level: Level) {
@@ -120,6 +126,43 @@ fn backward_agrees<T: Real>(before: &Rows<T>, level: Level) {
             let index = (4 * (j / units) + gate) * units + j % units;
             let allowed = limit(before.influence[index]);
             assert_agrees("influence", index, found.influence[index], expected.influence[index], allowed);
+        }
+    }
+}
+
+/// What is in rows that are not active, NaN for one, reaches nothing: it stays on the way forward and is zero on the way back.
+fn inactive_rows_take_no_part<T: Real>(before: &Rows<T>, level: Level) {
+    let mut poisoned = before.clone();
+    let Rows { preactivation, cell, hidden, influence, forget_gate, dhidden_dcell, .. } = &mut poisoned;
+    for values in [preactivation, cell, hidden, influence, forget_gate, dhidden_dcell] {
+        let per_row = values.len() / before.active.len();
+        for (row, _) in before.active.iter().enumerate().filter(|(_, active)| !**active) {
+            values[row * per_row..(row + 1) * per_row].fill(T::from_f64(f64::NAN));
+        }
+    }
+    let (mut clean, mut found) = (before.clone(), poisoned.clone());
+    level.run(clean.op());
+    level.run(found.op());
+    for ((what, clean), ((_, found), (_, poisoned))) in
+        clean.outputs().into_iter().zip(found.outputs().into_iter().zip(poisoned.outputs()))
+    {
+        let per_row = found.len() / before.active.len();
+        for (row, &active) in before.active.iter().enumerate() {
+            let range = row * per_row..(row + 1) * per_row;
+            let expected = if active { &clean[range.clone()] } else { &poisoned[range.clone()] };
+            assert_same_bits(what, &found[range], expected);
+        }
+    }
+    let (mut clean, mut found) = (before.clone(), poisoned);
+    level.run(clean.back());
+    level.run(found.back());
+    assert_same_bits("cell_gradient", &found.cell, &clean.cell);
+    assert_same_bits("influence", &found.influence, &clean.influence);
+    for values in [&found.cell, &found.influence] {
+        let per_row = values.len() / before.active.len();
+        for (row, _) in before.active.iter().enumerate().filter(|(_, active)| !**active) {
+            let zeros = vec![T::ZERO; per_row];
+            assert_same_bits("inactive", &values[row * per_row..(row + 1) * per_row], &zeros);
         }
     }
 }
@@ -144,17 +187,22 @@ fn position_does_not_matter<T: Real>(before: &Rows<T>, level: Level) {
     let (mut straight, mut turned) = (before.clone(), turn(before));
     level.run(straight.op());
     level.run(turned.op());
+    for ((what, found), (_, expected)) in turn(&turned).outputs().into_iter().zip(straight.outputs()) {
+        assert_same_bits(what, found, expected);
+    }
+    let (mut straight, mut turned) = (before.clone(), turn(before));
+    level.run(straight.back());
+    level.run(turned.back());
     let found = turn(&turned);
-    assert_same_bits("hidden", &found.hidden, &straight.hidden);
-    assert_same_bits("cell", &found.cell, &straight.cell);
+    assert_same_bits("cell_gradient", &found.cell, &straight.cell);
     assert_same_bits("influence", &found.influence, &straight.influence);
-    assert_same_bits("dhidden_dcell", &found.dhidden_dcell, &straight.dhidden_dcell);
 }
 
 fn check<T: Real>(rows: &Rows<T>) {
     for level in levels() {
         forward_agrees(rows, level);
         backward_agrees(rows, level);
+        inactive_rows_take_no_part(rows, level);
         position_does_not_matter(rows, level);
     }
 }
@@ -188,4 +236,17 @@ fn a_wrong_length_is_named() {
         dhidden_dcell: row(),
     };
     Level::detect().run(rows.op());
+}
+
+#[test]
+#[should_panic(expected = "influence has 3 elements where cell_gradient asks for 4")]
+fn a_wrong_length_on_the_way_back_is_named() {
+    Level::detect().run(LstmGatesBackward {
+        active: &[true],
+        hidden_gradient: &[0.0_f32],
+        forget_gate: &[0.0],
+        dhidden_dcell: &[0.0],
+        cell_gradient: &mut [0.0],
+        influence: &mut [0.0; 3],
+    });
 }

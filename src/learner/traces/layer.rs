@@ -124,7 +124,7 @@ impl<T: Scalar> LayerTraces<T> {
         self.instantaneous.copy_from_slice(&self.factors.influence);
         self.output_signal.fill(T::ZERO);
         level.run(LstmGatesBackward {
-            rows,
+            active: &self.forward.active,
             hidden_gradient: &self.signal,
             forget_gate: &self.factors.forget_gate,
             dhidden_dcell: &self.factors.dhidden_dcell,

@@ -26,6 +26,8 @@ use crate::learner::packed::{Packed, PackedBack, Weights};
 pub(super) struct LayerWindow<T: Scalar> {
     layer: LstmLayer,
     rows: usize,
+    /// `[rows]`: all of them.
+    all: Vec<bool>,
     pub(super) forward: Forward<T>,
     pub(super) factors: Factors<T>,
     pub(super) carried: Option<Carried<T>>,
@@ -58,6 +60,7 @@ impl<T: Scalar> LayerWindow<T> {
         Ok(Self {
             layer,
             rows,
+            all: vec![true; rows],
             forward: Forward::zeros(layer, rows, ahead)?.with_trace_decay(extensions.scaling.decay),
             factors: Factors::zeros(&layer, rows, steps)?,
             carried: traces.then(|| Carried::zeros(layer, rows, steps, extensions)).transpose()?,
@@ -134,7 +137,7 @@ impl<T: Scalar> LayerWindow<T> {
             // (2) and (3)
             let factors = self.factors.at(step);
             pass.level.run(LstmGatesBackward {
-                rows: self.rows,
+                active: &self.all,
                 hidden_gradient: &self.hidden_gradient,
                 forget_gate: factors.forget_gate,
                 dhidden_dcell: factors.dhidden_dcell,
@@ -197,7 +200,7 @@ impl<T: Scalar> LayerWindow<T> {
                 }
             }
             level.run(LstmGatesBackward {
-                rows: 1,
+                active: &[true],
                 hidden_gradient,
                 forget_gate: &factors.forget_gate[part(1)],
                 dhidden_dcell: &factors.dhidden_dcell[part(1)],
@@ -233,7 +236,7 @@ impl<T: Scalar> LayerWindow<T> {
             let alone = &mut self.hidden_gradient[..hidden];
             alone.fill(T::ZERO);
             level.run(LstmGatesBackward {
-                rows: 1,
+                active: &[true],
                 hidden_gradient: signal,
                 forget_gate: &factors.forget_gate[part(1)],
                 dhidden_dcell: &factors.dhidden_dcell[part(1)],
