@@ -9,8 +9,8 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use eligibility::kernels::activation::{Sigmoid, Tanh};
-use eligibility::kernels::lstm_gates::{LstmGates, OutputNonlinearity};
+use eligibility::kernels::activation::{Nonlinearity, Sigmoid, Tanh};
+use eligibility::kernels::lstm_gates::LstmGates;
 use eligibility::kernels::{Level, Real, reference};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -54,7 +54,7 @@ impl<T: Real> Rows<T> {
     }
     fn op(&mut self) -> LstmGates<'_, T> {
         LstmGates {
-            output_nonlinearity: OutputNonlinearity::Tanh,
+            nonlinearity: Nonlinearity::Tanh,
             active: &self.active,
             preactivation: &self.preactivation,
             cell: &mut self.cell,

@@ -62,5 +62,4 @@ pub use sequences::{Sequences, Targets};
 
 pub use eligibility_kernels as kernels;
 pub use eligibility_kernels::activation::Nonlinearity;
-pub use eligibility_kernels::lstm_gates::OutputNonlinearity;
 pub use eligibility_kernels::{LEVEL_VARIABLE, Level, LevelError, Real};

@@ -1,6 +1,6 @@
 //! LSTM gates: preactivations to gates, cell, hidden and every local factor in one pass; and the way back.
 //!
-//! With preactivations z of the four gates in the order i, f, g, o and phi = tanh (or the identity):
+//! With preactivations z of the four gates in the order i, f, g, o and phi = tanh (or another [`Nonlinearity`]):
 //!
 //! ```text
 //! (1) i = sigma(z_i)   f = sigma(z_f)   g = tanh(z_g)   o = sigma(z_o)
@@ -17,7 +17,9 @@
 
 use core::ops::Range;
 
-use crate::activation::{sigmoid, sigmoid_slope, tanh, tanh_slope};
+use crate::activation::{
+    IdentityPhi, Nonlinearity, Phi, ReluPhi, TanhPhi, sigmoid, sigmoid_slope, tanh, tanh_slope,
+};
 use crate::lanes::Lanes;
 use crate::lanes::several::{SIDE, Several};
 use crate::level::Kernel;
@@ -30,38 +32,28 @@ pub use backward::LstmGatesBackward;
 /// Gates of an LSTM, hence blocks of a preactivation row: input, forget, candidate, output.
 pub const GATES: usize = 4;
 
-/// The function phi in `h = o phi(c)`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum OutputNonlinearity {
-    /// `h = o tanh(c)`: the usual LSTM.
-    #[default]
-    Tanh,
-    /// `h = o c`.
-    Identity,
-}
-
 /// One forward step of the gates, equations (1) to (4), for a batch of rows.
 ///
 /// Shapes, row-major, with `rows = active.len()`: see the fields. No two slices may overlap (the borrow checker sees
 /// to it); `cell` is read as c_{t-1} and overwritten by c_t.
 ///
-/// Accuracy: the activations have at most 1.5 ULP; products round once each (fused where the level has it).
-/// NaN or infinite preactivations give non-finite factors or saturated gates, never a panic. Rows that are not
-/// active are neither read nor written.
+/// Accuracy: the activations have at most 1.5 ULP; products round once each (fused where the level has it). Relu's slope
+/// is 0 where c_t is not above 0. NaN or infinite preactivations give non-finite factors or saturated gates, never a panic.
+/// Rows that are not active are neither read nor written.
 ///
 /// # Panics
 ///
 /// [`Level::run`](crate::Level::run) panics if a slice does not have the length its shape says.
 ///
-/// Cost: 5 activations and about 20 FLOPs per unit; reads 7, writes 9 elements per unit (c and o
+/// Cost: 5 activations (4 unless phi is tanh) and about 20 FLOPs per unit; reads 7, writes 9 elements per unit (c and o
 /// wait in their slices between the two loops of a row).
 ///
 /// ```
-/// use eligibility_kernels::{Level, lstm_gates::{LstmGates, OutputNonlinearity}};
+/// use eligibility_kernels::{Level, activation::Nonlinearity, lstm_gates::LstmGates};
 /// let (mut cell, mut hidden) = ([1.0_f32], [0.0]);
 /// let (mut influence, mut forget_gate, mut dhidden_dcell) = ([0.0; 4], [0.0], [0.0]);
 /// Level::detect().run(LstmGates {
-///     output_nonlinearity: OutputNonlinearity::Tanh,
+///     nonlinearity: Nonlinearity::Tanh,
 ///     active: &[true],
 ///     preactivation: &[0.0; 4],
 ///     cell: &mut cell,
@@ -74,8 +66,8 @@ pub enum OutputNonlinearity {
 /// ```
 #[derive(Debug)]
 pub struct LstmGates<'a, T> {
-    /// phi.
-    pub output_nonlinearity: OutputNonlinearity,
+    /// phi in `h = o phi(c)`; tanh is the usual LSTM.
+    pub nonlinearity: Nonlinearity,
     /// `[rows]`: rows to step; the others keep all their values.
     pub active: &'a [bool],
     /// `[rows, 4, hidden]`: z, gates in the order i, f, g, o.
@@ -124,15 +116,16 @@ impl<T: Real> Kernel<T> for LstmGates<'_, T> {
 
     #[inline(always)]
     fn run<V: Lanes<Element = T>>(self, token: V::Token) {
-        match self.output_nonlinearity {
-            OutputNonlinearity::Tanh => forward::<V, true>(token, self),
-            OutputNonlinearity::Identity => forward::<V, false>(token, self),
+        match self.nonlinearity {
+            Nonlinearity::Identity => forward::<V, IdentityPhi>(token, self),
+            Nonlinearity::Relu => forward::<V, ReluPhi>(token, self),
+            Nonlinearity::Tanh => forward::<V, TanhPhi>(token, self),
         }
     }
 }
 
 #[inline(always)]
-fn forward<V: Lanes, const TANH: bool>(token: V::Token, op: LstmGates<'_, V::Element>) {
+fn forward<V: Lanes, N: Phi>(token: V::Token, op: LstmGates<'_, V::Element>) {
     let hidden = op.hidden_size();
     if hidden == 0 {
         return;
@@ -149,12 +142,12 @@ fn forward<V: Lanes, const TANH: bool>(token: V::Token, op: LstmGates<'_, V::Ele
             continue;
         }
         let mut row = Row { hidden, z, cell, out, influence, forget, slope };
-        let done = row.steps::<Several<V, SIDE>, TANH>(token, 0);
-        let done = row.steps::<V, TANH>(token, done);
+        let done = row.steps::<Several<V, SIDE>, N>(token, 0);
+        let done = row.steps::<V, N>(token, done);
         // Apart from the loops: the copies of a part of a vector would evict the constants from their registers.
         if done < hidden {
             row.cell::<V, false>(token, done..hidden);
-            row.hidden::<V, TANH, false>(token, done..hidden);
+            row.hidden::<V, N, false>(token, done..hidden);
         }
     }
 }
@@ -173,15 +166,15 @@ struct Row<'a, T> {
 impl<T: Real> Row<'_, T> {
     /// The units from `start` on, as many as fill whole vectors; where it ended.
     ///
-    /// Two loops: in one, the chain from the gates over the cell to its tanh would be longer than the CPU looks ahead.
+    /// Two loops: in one, the chain from the gates over the cell to its phi would be longer than the CPU looks ahead.
     #[inline(always)]
-    fn steps<V: Lanes<Element = T>, const TANH: bool>(&mut self, token: V::Token, start: usize) -> usize {
+    fn steps<V: Lanes<Element = T>, N: Phi>(&mut self, token: V::Token, start: usize) -> usize {
         let end = self.hidden - (self.hidden - start) % V::WIDTH;
         for unit in (start..end).step_by(V::WIDTH) {
             self.cell::<V, true>(token, unit..unit + V::WIDTH);
         }
         for unit in (start..end).step_by(V::WIDTH) {
-            self.hidden::<V, TANH, true>(token, unit..unit + V::WIDTH);
+            self.hidden::<V, N, true>(token, unit..unit + V::WIDTH);
         }
         end
     }
@@ -215,7 +208,7 @@ impl<T: Real> Row<'_, T> {
 
     /// The rest of the units `lanes`, after [`Row::cell`].
     #[inline(always)]
-    fn hidden<V: Lanes<Element = T>, const TANH: bool, const FULL: bool>(
+    fn hidden<V: Lanes<Element = T>, N: Phi, const FULL: bool>(
         &mut self,
         token: V::Token,
         lanes: Range<usize>,
@@ -224,12 +217,12 @@ impl<T: Real> Row<'_, T> {
         let c = V::load_part::<FULL>(token, &self.cell[lanes.clone()]);
         let o = V::load_part::<FULL>(token, &self.out[lanes.clone()]);
         // (2)
-        let phi = if TANH { tanh(token, c) } else { c };
+        let (phi, phi_slope) = N::with_slope(token, c);
         (o * phi).store_part::<FULL>(&mut self.out[lanes.clone()]);
         // (3)
         (phi * sigmoid_slope(token, o)).store_part::<FULL>(&mut self.influence[at_o]);
         // (4)
-        let slope = if TANH { o * tanh_slope(token, phi) } else { o };
+        let slope = if N::LINEAR { o } else { o * phi_slope };
         slope.store_part::<FULL>(&mut self.slope[lanes]);
     }
 }

@@ -3,9 +3,9 @@
 //! A twin takes the same struct of slices as the kernel. It is the oracle of the property tests and the
 //! specification: where a kernel and its twin differ by more than the kernel's stated accuracy, the kernel is wrong.
 
-use crate::activation::{Exp, Sigmoid, SinCos, Tanh};
+use crate::activation::{Exp, Nonlinearity, Sigmoid, SinCos, Tanh};
 use crate::affine::{Affine, Start};
-use crate::lstm_gates::{GATES, LstmGates, LstmGatesBackward, OutputNonlinearity};
+use crate::lstm_gates::{GATES, LstmGates, LstmGatesBackward};
 use crate::real::Real;
 use crate::row_dot::RowDot;
 use crate::trace::{
@@ -35,6 +35,15 @@ fn quantized<T: Real>(x: f64) -> T {
 
 fn logistic(x: f64) -> f64 {
     1.0 / (1.0 + (-x).exp())
+}
+
+/// `(phi(x), phi'(x))`.
+fn phi(nonlinearity: Nonlinearity, x: f64) -> (f64, f64) {
+    match nonlinearity {
+        Nonlinearity::Identity => (x, 1.0),
+        Nonlinearity::Relu => (if x < 0.0 { 0.0 } else { x }, if x > 0.0 { 1.0 } else { 0.0 }),
+        Nonlinearity::Tanh => (x.tanh(), (1.0 - x.tanh()) * (1.0 + x.tanh())),
+    }
 }
 
 fn map<T: Real>(input: &[T], output: &mut [T], f: impl Fn(f64) -> f64) {
@@ -78,10 +87,7 @@ pub fn lstm_gates<T: Real>(op: LstmGates<'_, T>) {
             let [i, f, g, o] = gates.map(|gate| T::from_f64(gate).to_f64());
             let cell_prev = op.cell[j].to_f64();
             let c = f * cell_prev + i * g;
-            let (phi, phi_slope) = match op.output_nonlinearity {
-                OutputNonlinearity::Tanh => (c.tanh(), 1.0 - c.tanh() * c.tanh()),
-                OutputNonlinearity::Identity => (c, 1.0),
-            };
+            let (phi, phi_slope) = phi(op.nonlinearity, c);
             let factors =
                 [g * i * (1.0 - i), cell_prev * f * (1.0 - f), i * (1.0 - g * g), phi * o * (1.0 - o)];
             for (gate, factor) in factors.into_iter().enumerate() {

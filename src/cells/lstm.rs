@@ -1,4 +1,4 @@
-//! The LSTM cell: sizes, output nonlinearity, state.
+//! The LSTM cell: sizes, nonlinearity, state.
 //!
 //! ```text
 //! (1) z = W [x_t; h_{t-1}; 1]                          gates in the order i, f, g, o
@@ -9,7 +9,7 @@
 //! No peepholes. (1) is one affine map (`crate::affine`), (2) and (3) one kernel
 //! (`eligibility_kernels::lstm_gates`), which also gives every local factor a learner needs.
 
-use eligibility_kernels::lstm_gates::OutputNonlinearity;
+use eligibility_kernels::activation::Nonlinearity;
 
 use crate::affine::Scalar;
 use crate::buffer::Buffer;
@@ -19,8 +19,8 @@ use crate::error::{Error, check_nonempty, checked_product};
 /// An LSTM layer's sizes and form; its weights live in a [`Network`](crate::Network).
 ///
 /// ```
-/// use eligibility::{Lstm, OutputNonlinearity};
-/// let lstm = Lstm::new(4, 32)?.with_output(OutputNonlinearity::Identity);
+/// use eligibility::{Lstm, Nonlinearity};
+/// let lstm = Lstm::new(4, 32)?.with_nonlinearity(Nonlinearity::Identity);
 /// assert_eq!((lstm.input(), lstm.hidden()), (4, 32));
 /// assert!(Lstm::new(4, 0).is_err());
 /// # Ok::<(), eligibility::Error>(())
@@ -29,7 +29,7 @@ use crate::error::{Error, check_nonempty, checked_product};
 pub struct Lstm {
     input: usize,
     hidden: usize,
-    output_nonlinearity: OutputNonlinearity,
+    nonlinearity: Nonlinearity,
 }
 
 impl Lstm {
@@ -41,12 +41,12 @@ impl Lstm {
     pub fn new(input: usize, hidden: usize) -> Result<Self, Error> {
         check_nonempty("input size", input)?;
         check_nonempty("hidden size", hidden)?;
-        Ok(Self { input, hidden, output_nonlinearity: OutputNonlinearity::Tanh })
+        Ok(Self { input, hidden, nonlinearity: Nonlinearity::Tanh })
     }
     /// With another phi in `h = o phi(c)`.
     #[must_use]
-    pub fn with_output(self, output_nonlinearity: OutputNonlinearity) -> Self {
-        Self { output_nonlinearity, ..self }
+    pub fn with_nonlinearity(self, nonlinearity: Nonlinearity) -> Self {
+        Self { nonlinearity, ..self }
     }
     /// Inputs.
     #[must_use]
@@ -72,10 +72,10 @@ impl Lstm {
         ];
         Blocks { weights: [rows, columns], recurrent: None, unit: None, parts }
     }
-    /// phi.
+    /// phi in `h = o phi(c)`.
     #[must_use]
-    pub fn output_nonlinearity(&self) -> OutputNonlinearity {
-        self.output_nonlinearity
+    pub fn nonlinearity(&self) -> Nonlinearity {
+        self.nonlinearity
     }
 }
 

@@ -265,7 +265,7 @@ impl<T: Scalar> Forward<T> {
         }
         // (3)
         level.run(LstmGates {
-            output_nonlinearity: self.layer.lstm.output_nonlinearity(),
+            nonlinearity: self.layer.lstm.nonlinearity(),
             active: &self.active,
             preactivation: z,
             cell,

@@ -3,8 +3,8 @@
 use crate::common::problem::{Form, Problem};
 use eligibility::{
     Adam, Bptt, Buffer, Eprop, EpropOptions, EpropStream, Error, Evaluator, Feedback, Init, Learner, Loss,
-    Lstm, LstmState, Network, Optimizer, OutputNonlinearity, Readout, ReadoutOnly, RmsProp, Schedule,
-    Sequences, Sgd, Target, Targets, TruncatedBptt, clip_global_norm,
+    Lstm, LstmState, Network, Nonlinearity, Optimizer, Readout, ReadoutOnly, RmsProp, Schedule, Sequences,
+    Sgd, Target, Targets, TruncatedBptt, clip_global_norm,
 };
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -116,7 +116,7 @@ fn whatever_a_learner_is_given() {
         rejects(learner.gradient(network, &fitting(), &mut gradient[1..]), &["gradient"]);
         let other = Network::zeros(Lstm::new(2, 6).unwrap(), *network.readout()).unwrap();
         rejects(learner.gradient(&other, &fitting(), &mut gradient), &["layer size", "5", "6"]);
-        let identity = network.layers()[0].as_lstm().unwrap().with_output(OutputNonlinearity::Identity);
+        let identity = network.layers()[0].as_lstm().unwrap().with_nonlinearity(Nonlinearity::Identity);
         let other = Network::zeros(identity, *network.readout()).unwrap();
         rejects(learner.gradient(&other, &fitting(), &mut gradient), &["nonlinearity"]);
         let other =

@@ -1,6 +1,6 @@
 //! The scalar twins of the cells' steps and of what belongs to them.
 
-use super::{logistic, quantized};
+use super::{logistic, phi, quantized};
 use crate::activation::{Nonlinear, Nonlinearity};
 use crate::elstm::Elstm;
 use crate::gru_gates::{GRU_GATES, GRU_SAVED, GruGates, GruGatesBackward};
@@ -9,15 +9,6 @@ use crate::pair_cell::{PairCell, PairParameters};
 use crate::real::Real;
 use crate::unit_back::UnitBackward;
 use crate::unit_trace::{UnitTraceContract, UnitTraceStep};
-
-/// `(phi(x), phi'(x))`.
-fn phi(nonlinearity: Nonlinearity, x: f64) -> (f64, f64) {
-    match nonlinearity {
-        Nonlinearity::Identity => (x, 1.0),
-        Nonlinearity::Relu => (if x < 0.0 { 0.0 } else { x }, if x > 0.0 { 1.0 } else { 0.0 }),
-        Nonlinearity::Tanh => (x.tanh(), (1.0 - x.tanh()) * (1.0 + x.tanh())),
-    }
-}
 
 /// `(row, unit)` of the rows that are active as asked.
 fn places(active: &[bool], units: usize, asked: bool) -> impl Iterator<Item = (usize, usize)> {

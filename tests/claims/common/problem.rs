@@ -1,7 +1,7 @@
 //! Random learning problems of every form a learner takes, drawn from a seed.
 
 use eligibility::{
-    Echo, EpropOptions, Feedback, Init, Loss, Lstm, LstmState, Network, OutputNonlinearity, Readout, Scalar,
+    Echo, EpropOptions, Feedback, Init, Loss, Lstm, LstmState, Network, Nonlinearity, Readout, Scalar,
     Sequences, Targets, TraceScaling,
 };
 use proptest::prelude::*;
@@ -122,8 +122,8 @@ impl<T: Scalar> Problem<T> {
     pub fn new(form: Form) -> Self {
         let mut rng = StdRng::seed_from_u64(form.seed);
         let loss = if form.classes { Loss::CrossEntropy } else { Loss::SquaredError };
-        let phi = if form.identity { OutputNonlinearity::Identity } else { OutputNonlinearity::Tanh };
-        let lstm = Lstm::new(form.input, form.hidden).unwrap().with_output(phi);
+        let phi = if form.identity { Nonlinearity::Identity } else { Nonlinearity::Tanh };
+        let lstm = Lstm::new(form.input, form.hidden).unwrap().with_nonlinearity(phi);
         let readout = Readout::new(form.output, loss).unwrap();
         let init = Init { forget_bias_offset: 0.5 };
         let network: Network<T> = init.network(lstm, readout, &mut rng).unwrap();
