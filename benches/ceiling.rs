@@ -75,7 +75,7 @@ fn name<T: Real>(what: &str) -> String {
 }
 
 /// Multiply-adds and bandwidth at one level.
-fn level_rows<T: Real>(level: Level, rows: &mut Vec<Row>) {
+fn level_rows<T: Scalar>(level: Level, rows: &mut Vec<Row>) {
     let mut push = |what: &str, work: Work, run: Contestant<'static>| {
         rows.push(Row { name: name::<T>(&format!("{level}/{what}")), work, run });
     };

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use eligibility::kernels::trace::{TraceStep, TraceStepContract};
-use eligibility::kernels::{Level, Real, reference};
+use eligibility::kernels::{Level, reference};
 use eligibility::{Buffer, Scalar};
 
 use common::blocks::{Blocks, COLUMNS, GATES, HIDDEN, ROW};
@@ -27,7 +27,7 @@ const STEPS: [usize; 5] = [4, 8, 16, 32, 64];
 const BUDGET: Duration = Duration::from_secs(5);
 
 #[derive(Clone)]
-struct Traces<T: Real> {
+struct Traces<T: Scalar> {
     decay: Buffer<T>,
     influence: Buffer<T>,
     presynaptic: Buffer<T>,
@@ -36,7 +36,7 @@ struct Traces<T: Real> {
     gradient: Buffer<T>,
 }
 
-impl<T: Real> Traces<T> {
+impl<T: Scalar> Traces<T> {
     fn new() -> Self {
         let random = |length| random(length, 0.0..1.0);
         Self {
@@ -85,7 +85,7 @@ impl<T: Real> Traces<T> {
     }
 }
 
-fn bench<T: Real>(criterion: &mut Criterion) {
+fn bench<T: Scalar>(criterion: &mut Criterion) {
     let start = Traces::<T>::new();
     let mut group = criterion.benchmark_group(format!("trace/{}/{GATES}x{HIDDEN}x{ROW}", T::NAME));
     group.throughput(Throughput::Bytes(2 * size_of_val(&start.trace[..]) as u64));
@@ -111,7 +111,7 @@ fn bench<T: Real>(criterion: &mut Criterion) {
 }
 
 /// Blocks of every length.
-fn bench_blocks<T: Real>(criterion: &mut Criterion) {
+fn bench_blocks<T: Scalar>(criterion: &mut Criterion) {
     for steps in STEPS {
         let mut group = criterion.benchmark_group(format!("block/{}/k{steps}", T::NAME));
         group.warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(1));
@@ -130,7 +130,7 @@ fn bench_blocks<T: Real>(criterion: &mut Criterion) {
 }
 
 /// Streaming steps beside sweeps over as much memory.
-fn compare_steps<T: Real>(options: &Options, table: &mut Table) {
+fn compare_steps<T: Scalar>(options: &Options, table: &mut Table) {
     if !options.wants(&format!("table/trace/{}", T::NAME)) {
         return;
     }

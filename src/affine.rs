@@ -13,11 +13,20 @@ use eligibility_kernels::lanes::{Lanes, MAX_WIDTH};
 use eligibility_kernels::row_dot::RowDot;
 use eligibility_kernels::{Kernel, Level, Real, Strided};
 use faer::linalg::matmul::matmul;
-use faer::traits::ComplexField;
 use faer::{Accum, MatMut, MatRef, Par};
 
-/// The element types of networks: `f32` and `f64` (sealed through [`Real`]).
-pub trait Scalar: Real + ComplexField {}
+/// What else networks need of an element type. No signature outside shows it, nor the traits of other crates in it.
+mod sealed {
+    use crate::buffer::Stored;
+    use faer::traits::ComplexField;
+
+    pub trait Sealed: Stored + ComplexField {}
+    impl Sealed for f32 {}
+    impl Sealed for f64 {}
+}
+
+/// The element types of networks: `f32` and `f64`, nothing else (the trait is sealed).
+pub trait Scalar: Real + sealed::Sealed {}
 
 impl Scalar for f32 {}
 impl Scalar for f64 {}

@@ -1,9 +1,29 @@
 //! Storage: a vector of elements that starts on a cache line.
 
+use std::fmt;
 use std::ops::{Deref, DerefMut};
 
 use bytemuck::Zeroable;
-use eligibility_kernels::Real;
+
+use crate::affine::Scalar;
+
+/// The memory behind a [`Buffer`]. No signature outside shows it, nor the types of other crates in it.
+mod sealed {
+    use bytemuck::Pod;
+
+    pub trait Stored: Pod {
+        /// 64 aligned bytes of elements.
+        type CacheLine: Pod + Send + Sync;
+    }
+    impl Stored for f32 {
+        type CacheLine = wide::f32x16;
+    }
+    impl Stored for f64 {
+        type CacheLine = wide::f64x8;
+    }
+}
+
+pub(crate) use sealed::Stored;
 
 /// Elements of `T` in one 64-byte cache line.
 pub(crate) const fn per_line<T>() -> usize {
@@ -28,15 +48,14 @@ const STAGGER: usize = 17;
 /// assert_eq!(&buffer[..], [0.0, 2.0, 0.0]);
 /// assert_eq!(buffer.as_ptr() as usize % 64, 0);
 /// ```
-#[derive(Clone, Debug)]
-pub struct Buffer<T: Real> {
+pub struct Buffer<T: Scalar> {
     lines: Vec<T::CacheLine>,
     /// Elements before the first.
     skipped: usize,
     length: usize,
 }
 
-impl<T: Real> Buffer<T> {
+impl<T: Scalar> Buffer<T> {
     /// `length` zeros.
     ///
     /// # Panics
@@ -63,20 +82,33 @@ impl<T: Real> Buffer<T> {
     }
 }
 
-impl<T: Real> Deref for Buffer<T> {
+impl<T: Scalar> Deref for Buffer<T> {
     type Target = [T];
     fn deref(&self) -> &[T] {
         &bytemuck::cast_slice(&self.lines)[self.skipped..][..self.length]
     }
 }
 
-impl<T: Real> DerefMut for Buffer<T> {
+impl<T: Scalar> DerefMut for Buffer<T> {
     fn deref_mut(&mut self) -> &mut [T] {
         &mut bytemuck::cast_slice_mut(&mut self.lines)[self.skipped..][..self.length]
     }
 }
 
-impl<T: Real> PartialEq for Buffer<T> {
+// By hand: derived ones would ask for the same of the memory behind, in a bound that everybody sees.
+impl<T: Scalar> Clone for Buffer<T> {
+    fn clone(&self) -> Self {
+        Self { lines: self.lines.clone(), ..*self }
+    }
+}
+
+impl<T: Scalar> fmt::Debug for Buffer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+impl<T: Scalar> PartialEq for Buffer<T> {
     fn eq(&self, other: &Self) -> bool {
         **self == **other
     }

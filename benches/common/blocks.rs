@@ -1,9 +1,10 @@
 //! The data of a block of steps, and its check against as many steps of the scalar twin.
 
 use eligibility::Buffer;
+use eligibility::Scalar;
 use eligibility::kernels::Strided;
 use eligibility::kernels::trace::{TraceBlock, TraceBlockContract, TraceContract, TraceFactors, TraceStep};
-use eligibility::kernels::{Level, Real, reference};
+use eligibility::kernels::{Level, reference};
 
 use super::{assert_close, random};
 
@@ -18,7 +19,7 @@ const TRACES: usize = GATES * HIDDEN;
 
 /// A block of steps of the traces of one batch row.
 #[derive(Clone)]
-pub(crate) struct Blocks<T: Real> {
+pub(crate) struct Blocks<T: Scalar> {
     steps: usize,
     decay: Buffer<T>,
     influence: Buffer<T>,
@@ -29,7 +30,7 @@ pub(crate) struct Blocks<T: Real> {
     gradient: Buffer<T>,
 }
 
-impl<T: Real> Blocks<T> {
+impl<T: Scalar> Blocks<T> {
     fn new(steps: usize) -> Self {
         Self {
             steps,

@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use eligibility::kernels::lanes::{Lanes, MAX_WIDTH};
 use eligibility::kernels::{Kernel, Level};
-use eligibility::{Buffer, Real};
+use eligibility::{Buffer, Real, Scalar};
 
 use super::random;
 
@@ -77,11 +77,11 @@ impl<T: Real> Kernel<T> for FmaPeak<T> {
 }
 
 /// `e <- a e + s` in place: the least that any step of traces does to memory.
-pub(crate) struct Sweep<T: Real> {
+pub(crate) struct Sweep<T: Scalar> {
     values: Buffer<T>,
 }
 
-impl<T: Real> Sweep<T> {
+impl<T: Scalar> Sweep<T> {
     pub(crate) fn new(elements: usize) -> Self {
         Self { values: random(elements, 0.0..1.0) }
     }

@@ -204,7 +204,7 @@ pub(crate) fn trace_gemms<T: Scalar>(traces: usize, steps: usize, columns: usize
 }
 
 /// Random values, the first on a cache line.
-pub(crate) fn random<T: Real>(length: usize, range: std::ops::Range<f64>) -> Buffer<T> {
+pub(crate) fn random<T: Scalar>(length: usize, range: std::ops::Range<f64>) -> Buffer<T> {
     let mut rng = StdRng::seed_from_u64(SEED ^ length as u64);
     let mut buffer = Buffer::zeros(length);
     buffer.fill_with(|| T::from_f64(rng.random_range(range.clone())));

@@ -8,8 +8,8 @@ use core::ops::{Add, Div, Mul, Neg, Sub};
 
 use crate::real::Real;
 
-pub mod portable;
-pub mod several;
+pub(crate) mod portable;
+pub(crate) mod several;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
@@ -67,7 +67,7 @@ pub trait Lanes:
     /// `self` with only the upper half of its significant bits (`f32`: 12, `f64`: 26), towards zero.
     #[must_use]
     fn high_half(self) -> Self;
-    /// `2^n` for `self = rounder + bias + n` ([`Coefficients`](crate::activation::Coefficients)), a normal number
+    /// `2^n` for `self = 1.5 * 2^d + bias + n`, with d the bits of the mantissa and bias that of the format, a normal number
     /// (`f32`: -126..=127, `f64`: -1022..=1023): the low bits of `self` are those of its exponent.
     #[must_use]
     fn exp2_of_low_bits(self) -> Self;

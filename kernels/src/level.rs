@@ -56,7 +56,7 @@ pub const LEVEL_VARIABLE: &str = "ELIGIBILITY_LEVEL";
 const NAMES: [&str; 3] = ["portable", "avx2", "avx512"];
 
 impl Level {
-    /// The `wide` backend, which every machine has.
+    /// The level that every machine has.
     #[must_use]
     pub fn portable() -> Self {
         Self(Backend::Portable)

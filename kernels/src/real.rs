@@ -6,20 +6,55 @@ use core::fmt::{Debug, Display};
 use core::iter::Sum;
 use core::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
 
-use bytemuck::Pod;
-
-use crate::activation::{CircularCoefficients, Coefficients};
-use crate::lanes::Lanes;
-
+/// What the crate alone knows of an element type. No signature outside shows it, nor the vectors of other crates in it.
 mod sealed {
-    pub trait Sealed {}
-    impl Sealed for f32 {}
-    impl Sealed for f64 {}
+    use crate::activation::{CircularCoefficients, Coefficients};
+    use crate::lanes::{Lanes, portable};
+
+    pub trait Sealed: Sized + 'static {
+        /// Polynomial coefficients and range limits of the activations.
+        const COEFFICIENTS: Coefficients<Self>;
+        /// The same of sine and cosine.
+        const CIRCULAR: CircularCoefficients<Self>;
+
+        /// Vectors of the portable level.
+        type Portable: Lanes<Element = Self, Token = ()>;
+        /// Vectors of the AVX2 + FMA level.
+        #[cfg(target_arch = "x86_64")]
+        type Avx2: Lanes<Element = Self, Token = fearless_simd::x86::Avx2>;
+        /// Vectors of the AVX-512 level.
+        #[cfg(target_arch = "x86_64")]
+        type Avx512: Lanes<Element = Self, Token = fearless_simd::x86::Avx512>;
+    }
+
+    impl Sealed for f32 {
+        const COEFFICIENTS: Coefficients<Self> = Coefficients::F32;
+        const CIRCULAR: CircularCoefficients<Self> = CircularCoefficients::F32;
+
+        type Portable = portable::F32;
+        #[cfg(target_arch = "x86_64")]
+        type Avx2 = fearless_simd::f32x8<fearless_simd::x86::Avx2>;
+        #[cfg(target_arch = "x86_64")]
+        type Avx512 = fearless_simd::f32x16<fearless_simd::x86::Avx512>;
+    }
+
+    impl Sealed for f64 {
+        const COEFFICIENTS: Coefficients<Self> = Coefficients::F64;
+        const CIRCULAR: CircularCoefficients<Self> = CircularCoefficients::F64;
+
+        type Portable = portable::F64;
+        #[cfg(target_arch = "x86_64")]
+        type Avx2 = fearless_simd::f64x4<fearless_simd::x86::Avx2>;
+        #[cfg(target_arch = "x86_64")]
+        type Avx512 = fearless_simd::f64x8<fearless_simd::x86::Avx512>;
+    }
 }
+
+pub(crate) use sealed::Sealed;
 
 /// A floating-point element: `f32` or `f64`, nothing else (the trait is sealed).
 ///
-/// Carries the constants in which the two differ and the vector type of each level.
+/// Carries the constants in which the two differ.
 ///
 /// ```
 /// use eligibility_kernels::Real;
@@ -29,8 +64,8 @@ mod sealed {
 /// assert_eq!(halve(3.0_f32), 1.5);
 /// ```
 pub trait Real:
-    sealed::Sealed
-    + Pod
+    Sealed
+    + Copy
     + Default
     + PartialOrd
     + Debug
@@ -67,21 +102,6 @@ pub trait Real:
     const TRACE_ROUNDER: Self;
     /// "f32" or "f64".
     const NAME: &'static str;
-    /// Polynomial coefficients and range limits of the activations.
-    const COEFFICIENTS: Coefficients<Self>;
-    /// The same of sine and cosine.
-    const CIRCULAR: CircularCoefficients<Self>;
-
-    /// 64 aligned bytes of elements, for buffers whose rows start on a cache line.
-    type CacheLine: Pod + Debug + PartialEq + Send + Sync;
-    /// Vectors of the portable level.
-    type Portable: Lanes<Element = Self, Token = ()>;
-    /// Vectors of the AVX2 + FMA level.
-    #[cfg(target_arch = "x86_64")]
-    type Avx2: Lanes<Element = Self, Token = fearless_simd::x86::Avx2>;
-    /// Vectors of the AVX-512 level.
-    #[cfg(target_arch = "x86_64")]
-    type Avx512: Lanes<Element = Self, Token = fearless_simd::x86::Avx512>;
 
     /// Nearest value to `x`.
     fn from_f64(x: f64) -> Self;
@@ -101,15 +121,6 @@ impl Real for f32 {
     const TRACE_QUANTUM: Self = f32::from_bits((127 - 96) << 23);
     const TRACE_ROUNDER: Self = 1.5 / f32::EPSILON * Self::TRACE_QUANTUM;
     const NAME: &'static str = "f32";
-    const COEFFICIENTS: Coefficients<Self> = Coefficients::F32;
-    const CIRCULAR: CircularCoefficients<Self> = CircularCoefficients::F32;
-
-    type CacheLine = wide::f32x16;
-    type Portable = crate::lanes::portable::F32;
-    #[cfg(target_arch = "x86_64")]
-    type Avx2 = fearless_simd::f32x8<fearless_simd::x86::Avx2>;
-    #[cfg(target_arch = "x86_64")]
-    type Avx512 = fearless_simd::f32x16<fearless_simd::x86::Avx512>;
 
     #[inline(always)]
     fn from_f64(x: f64) -> Self {
@@ -136,15 +147,6 @@ impl Real for f64 {
     const TRACE_QUANTUM: Self = f64::from_bits((1023 - 960) << 52);
     const TRACE_ROUNDER: Self = 1.5 / f64::EPSILON * Self::TRACE_QUANTUM;
     const NAME: &'static str = "f64";
-    const COEFFICIENTS: Coefficients<Self> = Coefficients::F64;
-    const CIRCULAR: CircularCoefficients<Self> = CircularCoefficients::F64;
-
-    type CacheLine = wide::f64x8;
-    type Portable = crate::lanes::portable::F64;
-    #[cfg(target_arch = "x86_64")]
-    type Avx2 = fearless_simd::f64x4<fearless_simd::x86::Avx2>;
-    #[cfg(target_arch = "x86_64")]
-    type Avx512 = fearless_simd::f64x8<fearless_simd::x86::Avx512>;
 
     #[inline(always)]
     fn from_f64(x: f64) -> Self {

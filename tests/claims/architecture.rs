@@ -36,7 +36,8 @@ fn each_library_is_named_in_one_room() {
     assert_eq!(naming("src", "faer::"), ["affine.rs"]);
     assert_eq!(naming("src", "use rand"), ["init.rs"]);
     assert_eq!(naming("src", "rayon::"), ["learner.rs"]);
-    assert_eq!(naming("src", "wide::"), Vec::<String>::new());
+    assert_eq!(naming("src", "wide::"), ["buffer.rs"]);
+    assert_eq!(naming("src", "bytemuck::"), ["buffer.rs"]);
     for word in ["clap::", "indicatif::", "plotters::", "serde_json::", "serde::", "flate2::"] {
         assert_eq!(naming("src", word), Vec::<String>::new(), "{word} belongs in experiments");
         assert_eq!(naming("kernels/src", word), Vec::<String>::new(), "{word} belongs in experiments");
@@ -48,6 +49,50 @@ fn kernels_know_nothing_above_them() {
     for word in ["eligibility::", "faer::", "rand::", "rayon::", "println!"] {
         assert_eq!(naming("kernels/src", word), Vec::<String>::new(), "{word}");
     }
+}
+
+/// What a file imports from a crate whose types no signature shows: the crate's name and the names imported.
+fn foreign_names(text: &str) -> Vec<String> {
+    const FOREIGN: [&str; 4] = ["faer", "bytemuck", "wide", "fearless_simd"];
+    let code = code(text).collect::<Vec<_>>().join("\n");
+    let imports =
+        code.split("use ").skip(1).filter_map(|rest| rest.split_once(';')).map(|(import, _)| import);
+    let imports =
+        imports.filter(|import| FOREIGN.iter().any(|name| import.starts_with(&format!("{name}::"))));
+    FOREIGN.into_iter().chain(imports.flat_map(words)).map(String::from).collect()
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty())
+}
+
+/// The public traits of a file, each up to the brace at the start of a line. Those of modules inside it, which are the
+/// private ones that seal them, are indented.
+fn public_traits(text: &str) -> Vec<String> {
+    let code = code(text).fold(String::from("\n"), |all, line| all + line + "\n");
+    let ends = |public: &str| match public.split_once('\n') {
+        Some((line, _)) if line.ends_with('}') => line.len(),
+        _ => public.find("\n}").unwrap_or(public.len()),
+    };
+    code.split("\npub trait ").skip(1).map(|public| public[..ends(public)].into()).collect()
+}
+
+/// Bounds and associated types of public traits name no type of another crate: it could not change its version.
+#[test]
+fn public_traits_show_no_foreign_types() {
+    let mut found = 0;
+    for (path, text) in ["src", "kernels/src"].into_iter().flat_map(sources) {
+        let foreign = foreign_names(&text);
+        for public in public_traits(&text) {
+            found += 1;
+            let stray = words(&public).find(|word| foreign.iter().any(|name| name == word));
+            assert_eq!(stray, None, "{}: pub trait {public}", path.display());
+        }
+    }
+    assert!(found > 5, "only {found} public traits: are they still found?");
+    let text = "use faer::traits::{A, B};\npub trait X: Y + A {}\npub trait Z {\n    type C: wide::D;\n}\n";
+    assert_eq!(foreign_names(text)[4..], ["faer", "traits", "A", "B"]);
+    assert_eq!(public_traits(text), ["X: Y + A {}", "Z {\n    type C: wide::D;"]);
 }
 
 /// A kernel file imports the vocabulary (lanes, level, real) and activation, never another kernel file.

@@ -11,7 +11,7 @@
 
 use crate::lanes::Lanes;
 use crate::level::Kernel;
-use crate::real::Real;
+use crate::real::{Real, Sealed};
 
 /// Constants in which the two element types differ.
 ///
@@ -111,7 +111,7 @@ pub fn sin_cos<V: Lanes>(token: V::Token, x: V) -> (V, V) {
 /// Sine and cosine of a slice.
 ///
 /// `sine[i] = sin(input[i])`, `cosine[i] = cos(input[i])`, equations (1) to (3); absolute error at most
-/// [`Real::EPSILON`], 2^-23 (`f32`) and 2^-52 (`f64`), where the angle is below 6433 (`f32`) or 1 647 099 (`f64`).
+/// [`Real::EPSILON`], 2^-23 (`f32`) and 2^-52 (`f64`), where the angle is below [`SinCos::LARGEST`].
 ///
 /// - Shapes: all three slices have one length, any (0 too).
 /// - Aliasing: none (outputs are written, never read).
@@ -134,6 +134,11 @@ pub struct SinCos<'a, T> {
     pub sine: &'a mut [T],
     /// Their cosines.
     pub cosine: &'a mut [T],
+}
+
+impl<T: Real> SinCos<'_, T> {
+    /// Below this magnitude angles have a sine and a cosine, from it on NaN: 6433 (`f32`), 1 647 099 (`f64`).
+    pub const LARGEST: T = T::CIRCULAR.largest;
 }
 
 impl<T: Real> Kernel<T> for SinCos<'_, T> {

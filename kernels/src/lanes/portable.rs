@@ -8,16 +8,16 @@ use super::Lanes;
 
 /// 256-bit vectors where the compile target has them, 128-bit ones elsewhere.
 #[cfg(target_feature = "avx")]
-pub type F32 = f32x8;
+pub(crate) type F32 = f32x8;
 /// 256-bit vectors where the compile target has them, 128-bit ones elsewhere.
 #[cfg(target_feature = "avx")]
-pub type F64 = f64x4;
+pub(crate) type F64 = f64x4;
 /// 256-bit vectors where the compile target has them, 128-bit ones elsewhere.
 #[cfg(not(target_feature = "avx"))]
-pub type F32 = f32x4;
+pub(crate) type F32 = f32x4;
 /// 256-bit vectors where the compile target has them, 128-bit ones elsewhere.
 #[cfg(not(target_feature = "avx"))]
-pub type F64 = f64x2;
+pub(crate) type F64 = f64x2;
 
 macro_rules! portable {
     ($vector:ty, $integer:ty, $element:ty, $width:literal, $shift:literal) => {

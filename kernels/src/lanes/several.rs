@@ -8,11 +8,11 @@ use core::ops::{Add, Div, Mul, Neg, Sub};
 use super::Lanes;
 
 /// How many the kernels put side by side: the fastest of 1 to 6 for the `f32` gates with AVX2 (see the bench `gates`).
-pub const SIDE: usize = 4;
+pub(crate) const SIDE: usize = 4;
 
 /// `N` vectors `V` as one vector.
 #[derive(Clone, Copy, Debug)]
-pub struct Several<V, const N: usize>([V; N]);
+pub(crate) struct Several<V, const N: usize>([V; N]);
 
 /// `each!(a, b => a + b)`: the expression for each vector of `a` and `b`.
 ///

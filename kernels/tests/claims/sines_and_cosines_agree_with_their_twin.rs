@@ -19,7 +19,7 @@ fn both<T: Real>(level: Option<Level>, input: &[T]) -> [Vec<T>; 2] {
 
 /// Angles of all sizes, and some near the whole multiples of pi/2, where one of the two is all but zero.
 fn angles<T: Real>() -> impl Strategy<Value = Vec<T>> {
-    let largest = T::CIRCULAR.largest.to_f64();
+    let largest = SinCos::<T>::LARGEST.to_f64();
     let near = (-1000..1000_i32, -1e-3..1e-3).prop_map(|(n, r)| f64::from(n) * FRAC_PI_2 + r);
     let angle = prop_oneof![-7.0..7.0, -largest..largest, near, Just(0.0), -1e-30..1e-30];
     prop::collection::vec(angle.prop_map(T::from_f64), 0..40)
@@ -61,7 +61,7 @@ proptest! {
 fn every_binade_and_quadrant_in_f32() {
     for level in levels() {
         // Every 4001st float below the largest angle, of either sign.
-        let bits = (0..f32::CIRCULAR.largest.to_bits()).step_by(4001);
+        let bits = (0..SinCos::<f32>::LARGEST.to_bits()).step_by(4001);
         let input: Vec<f32> = bits.flat_map(|bits| [f32::from_bits(bits), -f32::from_bits(bits)]).collect();
         let [sine, cosine] = both(Some(level), &input);
         for (index, &x) in input.iter().enumerate() {
@@ -77,11 +77,11 @@ fn every_binade_and_quadrant_in_f32() {
 #[test]
 fn too_large_or_not_finite_is_nan() {
     for level in levels() {
-        for x in [f32::CIRCULAR.largest, -1e30, f32::INFINITY, f32::NEG_INFINITY, f32::NAN] {
+        for x in [SinCos::<f32>::LARGEST, -1e30, f32::INFINITY, f32::NEG_INFINITY, f32::NAN] {
             assert!(both(Some(level), &[x]).iter().all(|y| y[0].is_nan()), "{x}");
         }
         assert!(both(Some(level), &[1e300_f64]).iter().all(|y| y[0].is_nan()));
-        let [sine, cosine] = both(Some(level), &[0.999_999 * f32::CIRCULAR.largest]);
+        let [sine, cosine] = both(Some(level), &[0.999_999 * SinCos::<f32>::LARGEST]);
         assert!(sine[0].abs() <= 1.0 && cosine[0].abs() <= 1.0);
     }
 }

@@ -103,7 +103,8 @@ pub(crate) fn assert_quantized<T: Real>(what: &str, index: usize, found: T) {
 pub(crate) fn assert_same_bits<T: Real>(what: &str, found: &[T], expected: &[T]) {
     assert_eq!(found.len(), expected.len(), "{what}");
     for (index, (found, expected)) in found.iter().zip(expected).enumerate() {
-        let same = bytemuck::bytes_of(found) == bytemuck::bytes_of(expected)
+        // Widening is exact and keeps the sign of a zero.
+        let same = found.to_f64().to_bits() == expected.to_f64().to_bits()
             || (found.to_f64().is_nan() && expected.to_f64().is_nan());
         assert!(same, "{what}[{index}] is {found}, expected {expected} to the bit");
     }
