@@ -63,6 +63,7 @@ pub mod pair_cell;
 mod planes;
 mod quantized;
 pub mod real;
+mod recursion;
 #[cfg(feature = "std")]
 pub mod reference;
 pub mod row_dot;

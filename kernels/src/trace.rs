@@ -20,7 +20,6 @@ pub mod pair;
 mod sweep;
 
 pub use block::{TraceBlock, TraceBlockContract, TraceFactors, TraceSumFactors};
-pub(crate) use sweep::next;
 
 /// One streaming step of the traces, equation (1), for a batch of rows.
 ///

@@ -1,14 +1,7 @@
 //! The loops over one unit's trace: whole vectors, then the same vector code for what is left.
 
 use crate::lanes::Lanes;
-use crate::quantized::rounder;
-
-/// `(1)` for one vector, quantized on the way.
-#[inline(always)]
-pub(crate) fn next<V: Lanes>(token: V::Token, decay: V, trace: V, influence: V, presynaptic: V) -> V {
-    let rounder = rounder(token);
-    influence.mul_add(presynaptic, decay.mul_add(trace, rounder)) - rounder
-}
+use crate::recursion::next;
 
 /// `(1)`: `trace = decay * trace + influence * presynaptic`, with `factors` = `[decay, influence]`.
 #[inline(always)]

@@ -13,7 +13,7 @@ use super::Update;
 use crate::lanes::Lanes;
 use crate::level::Kernel;
 use crate::real::Real;
-use crate::trace;
+use crate::recursion;
 
 /// A step of the traces of one stream, its contraction with the learning signal, and the update, equation (4).
 ///
@@ -145,7 +145,7 @@ impl<T: Real, U: Update<T>> TraceUpdate<'_, T, U> {
         let at = start + lanes.start..start + lanes.end;
         let trace = &mut self.trace[at.clone()];
         let z = V::load_part::<FULL>(token, &self.presynaptic[lanes]);
-        let next = trace::next(token, decay, V::load_part::<FULL>(token, trace), influence, z);
+        let next = recursion::next(token, decay, V::load_part::<FULL>(token, trace), influence, z);
         next.store_part::<FULL>(trace);
         self.update.apply::<V, FULL>(token, at, signal * next);
     }

@@ -5,8 +5,8 @@
 
 use super::{PairTraceContract, PairTraceStep, Sizes};
 use crate::lanes::Lanes;
-use crate::quantized::rounders;
 use crate::real::Real;
+use crate::recursion::{PairSignal, PairStep};
 
 /// Vectors between two checks of the loop and the lengths.
 const GROUP: usize = 2;
@@ -15,24 +15,10 @@ const GROUP: usize = 2;
 #[derive(Clone, Copy)]
 struct Signal<V: Lanes> {
     token: V::Token,
-    /// c_1, c_2, in all lanes.
-    parts: [V; 2],
+    parts: PairSignal<V>,
 }
 
 impl<V: Lanes> Signal<V> {
-    /// `(2)` for sum 0, and the second half of `(2')` for sum 1, in the order in which (2) would add the turned trace.
-    #[inline(always)]
-    fn add<const SUMS: usize>(self, [first, second]: [V; 2], totals: &mut [V; SUMS]) {
-        let [c1, c2] = self.parts;
-        for (index, total) in totals.iter_mut().enumerate() {
-            *total = if index == 0 {
-                c2.mul_add(second, c1.mul_add(first, *total))
-            } else {
-                c2.mul_add(first, (-c1).mul_add(second, *total))
-            };
-        }
-    }
-
     /// `(2)` for one vector; of fewer elements than it has only if not `FULL`.
     #[inline(always)]
     fn contract<const FULL: bool, const SUMS: usize>(
@@ -46,7 +32,7 @@ impl<V: Lanes> Signal<V> {
         let first = V::load_part::<FULL>(self.token, &first[start..][..width]);
         let second = V::load_part::<FULL>(self.token, &second[start..][..width]);
         let mut totals = load::<V, FULL, SUMS>(self.token, start, width, sums);
-        self.add([first, second], &mut totals);
+        self.parts.add([first, second], &mut totals);
         store::<V, FULL, SUMS>(totals, start, width, sums);
     }
 }
@@ -80,31 +66,17 @@ fn store<V: Lanes, const FULL: bool, const COUNT: usize>(
     }
 }
 
-/// What steps a unit's trace of one gate, in all lanes.
+/// What steps a unit's trace of one gate and adds it to gradients.
 #[derive(Clone, Copy)]
-struct Unit<V: Lanes> {
-    /// A_11, A_12, A_21, A_22.
-    decay: [V; 4],
-    influence: V,
-    rounders: [V; 2],
+struct Unit<V: Lanes, const GATE: usize> {
+    step: PairStep<V, GATE>,
     signal: Signal<V>,
 }
 
-impl<V: Lanes> Unit<V> {
-    /// `(1)`: first the other component, then a component's own, then what is new. In this order the second gate's trace
-    /// is the first's, turned, to the bit.
-    #[inline(always)]
-    fn next<const GATE: usize>(self, [first, second]: [V; 2], presynaptic: V) -> [V; 2] {
-        let ([a11, a12, a21, a22], [r1, r2]) = (self.decay, self.rounders);
-        let mut next =
-            [a11.mul_add(first, a12.mul_add(second, r1)), a22.mul_add(second, a21.mul_add(first, r2))];
-        next[GATE] = self.influence.mul_add(presynaptic, next[GATE]);
-        [next[0] - r1, next[1] - r2]
-    }
-
+impl<V: Lanes, const GATE: usize> Unit<V, GATE> {
     /// `(1)` and `(2)` for `VECTORS` vectors of `width` elements: fewer than a whole vector only if not `FULL`.
     #[inline(always)]
-    fn step<const VECTORS: usize, const FULL: bool, const GATE: usize, const SUMS: usize>(
+    fn step<const VECTORS: usize, const FULL: bool, const SUMS: usize>(
         self,
         start: usize,
         width: usize,
@@ -121,8 +93,8 @@ impl<V: Lanes> Unit<V> {
             let z = V::load_part::<FULL>(token, &presynaptic[start..][..width]);
             let before = load::<V, FULL, 2>(token, start, width, &trace);
             let mut totals = load::<V, FULL, SUMS>(token, start, width, &sums);
-            let next = self.next::<GATE>(before, z);
-            self.signal.add(next, &mut totals);
+            let next = self.step.next(before, z);
+            self.signal.parts.add(next, &mut totals);
             store::<V, FULL, 2>(next, start, width, &mut trace);
             store::<V, FULL, SUMS>(totals, start, width, &mut sums);
         }
@@ -203,7 +175,8 @@ pub(super) fn contract<V: Lanes, const SUMS: usize>(
     trace: [&[V::Element]; 2],
     sums: &mut [&mut [V::Element]; SUMS],
 ) {
-    let signal = Signal::<V> { token, parts: [V::splat(token, c1), V::splat(token, c2)] };
+    let parts = PairSignal([V::splat(token, c1), V::splat(token, c2)]);
+    let signal = Signal::<V> { token, parts };
     let columns = trace[0].len();
     let body = columns - columns % V::WIDTH;
     let mut start = 0;
@@ -271,24 +244,22 @@ impl<V: Lanes, const SUMS: usize> Gate<'_, V, SUMS> {
             if SUMS == 0 { [influence; 2] } else { [&self.signal[..units], &self.signal[units..][..units]] };
         let (groups, body) = (columns - columns % (GROUP * V::WIDTH), columns - columns % V::WIDTH);
         for (index, &influence) in influence.iter().enumerate() {
-            let unit = Unit::<V> {
-                decay: splats(token, decay, index),
-                influence: V::splat(token, influence),
-                rounders: rounders(token, GATE),
-                signal: Signal { token, parts: splats(token, signal, index) },
+            let unit = Unit::<V, GATE> {
+                step: PairStep::new(token, splats(token, decay, index), V::splat(token, influence)),
+                signal: Signal { token, parts: PairSignal(splats(token, signal, index)) },
             };
             let (mut trace, mut sums) = (take(&mut self.trace, columns), take(&mut self.sums, columns));
             let mut start = 0;
             while start < groups {
-                unit.step::<GROUP, true, GATE, SUMS>(start, V::WIDTH, z, &mut trace, &mut sums);
+                unit.step::<GROUP, true, SUMS>(start, V::WIDTH, z, &mut trace, &mut sums);
                 start += GROUP * V::WIDTH;
             }
             while start < body {
-                unit.step::<1, true, GATE, SUMS>(start, V::WIDTH, z, &mut trace, &mut sums);
+                unit.step::<1, true, SUMS>(start, V::WIDTH, z, &mut trace, &mut sums);
                 start += V::WIDTH;
             }
             if body < columns {
-                unit.step::<1, false, GATE, SUMS>(body, columns - body, z, &mut trace, &mut sums);
+                unit.step::<1, false, SUMS>(body, columns - body, z, &mut trace, &mut sums);
             }
         }
     }
