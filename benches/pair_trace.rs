@@ -4,6 +4,7 @@
 //! (two components of the trace, two gradients), with two gates 6 n d. The ceiling is a sweep `e <- a e + s` over a buffer of
 //! as many elements, at the level where it is fastest. Separate: `PairTraceStep`, then `PairTraceContract`. A block:
 //! `PairTraceFactors` and `PairTraceBlock` (or `PairTraceBlockContract`), whose FLOPs are those of the rank-K update.
+//! An update: a step, its contraction and Adam's update in one sweep (`PairTraceUpdate`) and one after the other.
 //! Every contestant is compared with the scalar twins first. Traces and gradient are staggered as `Rtrl` has them.
 //!
 //! `cargo bench --bench pair_trace`, or `-- step/n1024` or `-- block` for a part of it.
@@ -16,6 +17,7 @@ use eligibility::kernels::trace::pair::{
     PairTraceBlock, PairTraceBlockContract, PairTraceContract, PairTraceFactors, PairTraceStep,
     PairTraceStepContract,
 };
+use eligibility::kernels::update::{Adam, PairTraceUpdate};
 use eligibility::kernels::{Level, Strided, reference};
 
 use common::ceiling::{FmaPeak, Sweep};
@@ -180,6 +182,49 @@ fn compare_steps(options: &Options, units: usize, columns: usize, gates: usize, 
     }
 }
 
+/// Weights and averages of Adam, at places of their own.
+fn adam<'a>(averages: &'a mut [Buffer<f32>; 3], gradient: &'a [f32]) -> Adam<'a, f32> {
+    let [mean, square, parameters] = averages;
+    // Small, so that millions of steps stay near the weights they began with.
+    let (rate, correction, decays, epsilon) = (1e-7, 1.0, [0.9, 0.999], 1e-8);
+    Adam { rate, correction, decays, epsilon, gradient, mean, square, parameters }
+}
+
+/// Learning at every step in one sweep beside one thing after the other, whose results are the same to the bit.
+fn compare_updates(options: &Options, units: usize, columns: usize, gates: usize, table: &mut Table) {
+    if !options.wants(&format!("update/n{units}_d{columns}_g{gates}_f32")) {
+        return;
+    }
+    let start = Traces::new(1, units, gates, columns);
+    let averages = [3, 4, 5].map(|place| Buffer::<f32>::staggered(place, 2 * units * columns));
+    let separate = |traces: &mut Traces, averages: &mut [Buffer<f32>; 3], level: Level| {
+        traces.gradient.fill(0.0);
+        level.run(traces.fused());
+        level.run(adam(averages, &traces.gradient));
+    };
+    let fused = |traces: &mut Traces, averages: &mut [Buffer<f32>; 3], level: Level| {
+        let Traces { units, decay, influence, presynaptic, signal, trace: [first, second], .. } = traces;
+        let (units, trace, update) = (*units, [&mut first[..], &mut second[..]], adam(averages, &[]));
+        level.run(PairTraceUpdate { units, decay, influence, presynaptic, signal, trace, update });
+    };
+    for level in Level::available() {
+        let mut apart = (start.clone(), averages.clone());
+        separate(&mut apart.0, &mut apart.1, level);
+        let mut one = (start.clone(), averages.clone());
+        fused(&mut one.0, &mut one.1, level);
+        assert!(apart.1 == one.1 && apart.0.trace == one.0.trace, "{level}: the two ways differ");
+        let contestants: &mut [Contestant<'_>] = &mut [
+            Box::new(move || separate(black_box(&mut apart.0), &mut apart.1, level)),
+            Box::new(move || fused(black_box(&mut one.0), &mut one.1, level)),
+        ];
+        let seconds = race(options, BUDGET, contestants);
+        let mut row = vec![level.to_string(), units.to_string(), columns.to_string(), gates.to_string()];
+        row.extend(seconds.iter().map(|seconds| format!("{:.2}", seconds * 1e6)));
+        row.push(format!("{:.2}", seconds[0] / seconds[1]));
+        table.row(row);
+    }
+}
+
 /// Blocks beside the peak and as many streaming steps.
 fn compare_blocks(options: &Options, units: usize, columns: usize, gates: usize, table: &mut Table) {
     for steps in STEPS {
@@ -254,6 +299,14 @@ fn main() {
             for gates in [1, 2] {
                 compare_steps(&options, units, columns, gates, &mut table);
             }
+        }
+    }
+    table.print();
+    let head = ["level", "n", "d", "gates", "apart, us", "fused, us", "apart / fused"];
+    let mut table = Table::new("step, contraction and update by Adam", &head);
+    for (units, columns) in [(64, 64), (256, 64), (1024, 128)] {
+        for gates in [1, 2] {
+            compare_updates(&options, units, columns, gates, &mut table);
         }
     }
     table.print();

@@ -31,7 +31,7 @@
 //! | [`gru_gates`] | a step of the GRU; and the step back |
 //! | [`trace`] | `E <- A E + u z^T`, `G += l E`; step by step or many steps in one pass |
 //! | [`trace::pair`] | the same with a complex or 2x2 A: exact gradients of trace units |
-//! | [`update`] | Sgd, `RMSProp`, Adam; also fused with the trace, for learning at every step |
+//! | [`update`] | Sgd, `RMSProp`, Adam; also fused with traces of one or two components, for learning at every step |
 //! | `reference` | the scalar twin of each, the oracle (feature `std`) |
 //!
 //! # Non-finite values

@@ -17,8 +17,10 @@ use crate::level::Kernel;
 use crate::real::Real;
 
 mod online;
+mod pair;
 
 pub use online::{OuterUpdate, TraceUpdate};
+pub use pair::PairTraceUpdate;
 
 /// Stochastic gradient descent, equation (1).
 ///

@@ -1,9 +1,10 @@
 //! Claim: trace, contraction and update in one sweep give the same bits as one after the other, at every level.
 
-use crate::common::{assert_same_bits, config, lengths, levels, ordinary};
+use crate::common::{assert_same_bits, config, lengths, levels, ordinary, values};
+use eligibility_kernels::trace::pair::{PairTraceStep, PairTraceStepContract};
 use eligibility_kernels::trace::{TraceStep, TraceStepContract};
-use eligibility_kernels::update::{Adam, OuterUpdate, RmsProp, Sgd, TraceUpdate, Update};
-use eligibility_kernels::{Kernel, Level, Real};
+use eligibility_kernels::update::{Adam, OuterUpdate, PairTraceUpdate, RmsProp, Sgd, TraceUpdate, Update};
+use eligibility_kernels::{Kernel, Level, Real, Strided};
 use proptest::prelude::*;
 
 #[derive(Clone, Debug)]
@@ -106,6 +107,68 @@ fn check<T: Real, R: Rule<T>>(case: &Case<T>, level: Level) {
     fused.weights.assert_same(&apart.weights, "after an outer product");
 }
 
+/// One row of traces with two components, and the weights of both.
+#[derive(Clone, Debug)]
+struct PairCase<T> {
+    units: usize,
+    decay: Vec<T>,
+    influence: Vec<T>,
+    presynaptic: Vec<T>,
+    signal: Vec<T>,
+    trace: [Vec<T>; 2],
+    weights: Weights<T>,
+}
+
+/// Special values too, zeros of both signs among them.
+fn pair_cases<T: Real>() -> impl Strategy<Value = PairCase<T>> {
+    (1..3_usize, 0..4_usize, lengths()).prop_flat_map(|(gates, units, columns)| {
+        let (traces, weights) = (gates * units * columns, 2 * units * columns);
+        let inputs = (values(4 * units), values(gates * units), values(columns), values(2 * units));
+        let averages = (values(weights), values(weights), values(weights));
+        (inputs, [values(traces), values(traces)], averages).prop_map(
+            move |((decay, influence, presynaptic, signal), trace, (parameters, mean, square))| {
+                let square = square.into_iter().map(|x: T| x * x).collect();
+                let weights = Weights { parameters, mean, square };
+                PairCase { units, decay, influence, presynaptic, signal, trace, weights }
+            },
+        )
+    })
+}
+
+fn check_pair<T: Real, R: Rule<T>>(case: &PairCase<T>, level: Level) {
+    let (mut apart, mut fused) = (case.clone(), case.clone());
+    let mut gradient = vec![T::ZERO; case.weights.parameters.len()];
+    let PairCase { units, decay, influence, presynaptic, signal, .. } = case;
+    let (units, [first, second]) = (*units, &mut apart.trace);
+    level.run(PairTraceStepContract {
+        step: PairTraceStep {
+            active: &[true],
+            units,
+            decay: Strided { data: decay, stride: 0 },
+            influence: Strided { data: influence, stride: 0 },
+            presynaptic,
+            trace: [first, second],
+        },
+        signal,
+        gradient: &mut gradient,
+    });
+    level.run(R::of(&mut apart.weights, &gradient));
+    let ([first, second], update) = (&mut fused.trace, R::of(&mut fused.weights, &[]));
+    let trace = [&mut first[..], &mut second[..]];
+    level.run(PairTraceUpdate { units, decay, influence, presynaptic, signal, trace, update });
+    assert_same_bits("first component", &fused.trace[0], &apart.trace[0]);
+    assert_same_bits("second component", &fused.trace[1], &apart.trace[1]);
+    fused.weights.assert_same(&apart.weights, "after a pair of traces");
+}
+
+fn check_all_pairs<T: Real>(case: &PairCase<T>) {
+    for level in levels() {
+        check_pair::<T, WithSgd>(case, level);
+        check_pair::<T, WithRmsProp>(case, level);
+        check_pair::<T, WithAdam>(case, level);
+    }
+}
+
 fn check_all<T: Real>(case: &Case<T>) {
     for level in levels() {
         check::<T, WithSgd>(case, level);
@@ -126,6 +189,16 @@ proptest! {
     fn in_f64(case in cases::<f64>()) {
         check_all(&case);
     }
+
+    #[test]
+    fn with_two_components_in_f32(case in pair_cases::<f32>()) {
+        check_all_pairs(&case);
+    }
+
+    #[test]
+    fn with_two_components_in_f64(case in pair_cases::<f64>()) {
+        check_all_pairs(&case);
+    }
 }
 
 #[test]
@@ -139,4 +212,34 @@ fn a_wrong_length_is_named() {
         trace: &mut [4.0_f32],
         update: Sgd { rate: 0.5, gradient: &[], parameters: &mut [1.0] },
     });
+}
+
+fn pair_of_lengths(decay: usize, trace: usize, weights: usize) {
+    Level::detect().run(PairTraceUpdate {
+        units: 1,
+        decay: &vec![0.5; decay],
+        influence: &[3.0; 2],
+        presynaptic: &[1.0],
+        signal: &[2.0, 1.0],
+        trace: [&mut vec![4.0_f32; trace], &mut vec![4.0; trace]],
+        update: Sgd { rate: 0.5, gradient: &[], parameters: &mut vec![1.0; weights] },
+    });
+}
+
+#[test]
+#[should_panic(expected = "trace has 3 and 3 elements for 1 or 2 gates x 1 units x 1 columns")]
+fn three_gates_of_a_pair_are_named() {
+    pair_of_lengths(4, 3, 2);
+}
+
+#[test]
+#[should_panic(expected = "decay has 3 elements where 4 x 1 units are needed")]
+fn a_wrong_length_of_a_pair_is_named() {
+    pair_of_lengths(3, 1, 2);
+}
+
+#[test]
+#[should_panic(expected = "parameters has 1 elements where there are 2 weights")]
+fn a_wrong_number_of_weights_of_a_pair_is_named() {
+    pair_of_lengths(4, 1, 1);
 }
