@@ -2,7 +2,8 @@
 //!
 //! How accurate they are is measured in `activation_accuracy`; here the lengths and what is not finite matter.
 
-use crate::common::{assert_agrees, config, lengths, levels, smallest, values};
+use crate::common::case::in_both_types;
+use crate::common::{assert_agrees, inputs, levels, smallest};
 use eligibility_kernels::activation::{Exp, Sigmoid, Tanh};
 use eligibility_kernels::{Real, reference};
 use proptest::prelude::*;
@@ -33,16 +34,4 @@ fn check<T: Real>(input: &[T]) {
     }
 }
 
-proptest! {
-    #![proptest_config(config())]
-
-    #[test]
-    fn in_f32(input in lengths().prop_flat_map(values::<f32>)) {
-        check(&input);
-    }
-
-    #[test]
-    fn in_f64(input in lengths().prop_flat_map(values::<f64>)) {
-        check(&input);
-    }
-}
+in_both_types!(inputs(), |input: &Vec<_>| check(input));

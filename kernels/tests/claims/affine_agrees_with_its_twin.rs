@@ -1,5 +1,6 @@
 //! Claim: the affine map agrees with its scalar twin at every level, for every number of rows, size and panel width.
 
+use crate::common::case::in_both_types;
 use crate::common::{assert_agrees, config, levels, ordinary, values};
 use eligibility_kernels::affine::{Affine, Start, panel_rows};
 use eligibility_kernels::{Level, Real, Strided, reference};
@@ -77,18 +78,10 @@ fn check<T: Real>(before: &Map<T>) {
     }
 }
 
+in_both_types!(maps(false), check);
+
 proptest! {
     #![proptest_config(config())]
-
-    #[test]
-    fn in_f32(map in maps::<f32>(false)) {
-        check(&map);
-    }
-
-    #[test]
-    fn in_f64(map in maps::<f64>(false)) {
-        check(&map);
-    }
 
     #[test]
     fn with_special_values(map in maps::<f64>(true)) {

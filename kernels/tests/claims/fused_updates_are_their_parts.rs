@@ -1,6 +1,7 @@
 //! Claim: trace, contraction and update in one sweep give the same bits as one after the other, at every level.
 
-use crate::common::{assert_same_bits, config, lengths, levels, ordinary, values};
+use crate::common::case::in_both_types;
+use crate::common::{assert_same_bits, lengths, levels, ordinary, values};
 use eligibility_kernels::trace::pair::{PairTraceStep, PairTraceStepContract};
 use eligibility_kernels::trace::{TraceStep, TraceStepContract};
 use eligibility_kernels::update::{Adam, OuterUpdate, PairTraceUpdate, RmsProp, Sgd, TraceUpdate, Update};
@@ -177,28 +178,11 @@ fn check_all<T: Real>(case: &Case<T>) {
     }
 }
 
-proptest! {
-    #![proptest_config(config())]
+in_both_types!(cases(), check_all);
 
-    #[test]
-    fn in_f32(case in cases::<f32>()) {
-        check_all(&case);
-    }
-
-    #[test]
-    fn in_f64(case in cases::<f64>()) {
-        check_all(&case);
-    }
-
-    #[test]
-    fn with_two_components_in_f32(case in pair_cases::<f32>()) {
-        check_all_pairs(&case);
-    }
-
-    #[test]
-    fn with_two_components_in_f64(case in pair_cases::<f64>()) {
-        check_all_pairs(&case);
-    }
+mod of_two_components {
+    use super::*;
+    in_both_types!(pair_cases(), check_all_pairs);
 }
 
 #[test]

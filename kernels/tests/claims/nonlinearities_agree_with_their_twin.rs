@@ -3,8 +3,9 @@
 //! Tolerance: identity and relu are exact. tanh takes 1.5 ULP, at most 1.5 epsilon; its slope 1 - y^2 passes that on twice,
 //! and rounds: 4 epsilon.
 
+use crate::common::case::{in_both_types, run};
 use crate::common::derivative::{assert_derivative, derivative};
-use crate::common::{assert_agrees, assert_same_bits, config, lengths, levels, values};
+use crate::common::{assert_agrees, assert_same_bits, config, inputs, levels};
 use eligibility_kernels::activation::{Nonlinear, Nonlinearity};
 use eligibility_kernels::{Level, Real, reference};
 use proptest::prelude::*;
@@ -15,10 +16,7 @@ const ALL: [Nonlinearity; 3] = [Nonlinearity::Identity, Nonlinearity::Relu, Nonl
 fn run<T: Real>(nonlinearity: Nonlinearity, input: &[T], level: Option<Level>) -> [Vec<T>; 2] {
     let (mut output, mut slope) = (input.to_vec(), input.to_vec());
     let op = Nonlinear { nonlinearity, input, output: &mut output, slope: &mut slope };
-    match level {
-        Some(level) => level.run(op),
-        None => reference::nonlinear(op),
-    }
+    run!(level, reference::nonlinear, op);
     [output, slope]
 }
 
@@ -45,18 +43,10 @@ fn check<T: Real>(input: &[T]) {
     }
 }
 
+in_both_types!(inputs(), |input: &Vec<_>| check(input));
+
 proptest! {
     #![proptest_config(config())]
-
-    #[test]
-    fn in_f32(input in lengths().prop_flat_map(values::<f32>)) {
-        check(&input);
-    }
-
-    #[test]
-    fn in_f64(input in lengths().prop_flat_map(values::<f64>)) {
-        check(&input);
-    }
 
     #[test]
     fn slopes_are_derivatives(x in -3.0..3.0_f64) {

@@ -1,6 +1,7 @@
 //! Claim: many steps of the traces of units with two components in one pass agree with so many steps of the recursion, at
 //! every level and size; what a reset forgets is not even read; the half that one gate leaves out is equal to the bit.
 
+use crate::common::case::{in_both_types, run};
 use crate::common::{assert_agrees, assert_quantized, assert_same_bits, config, lengths, levels, ordinary};
 use eligibility_kernels::trace::pair::{
     PairTraceBlock, PairTraceBlockContract, PairTraceFactors, PairTraceStep,
@@ -40,10 +41,7 @@ impl<T: Real> Block<T> {
             influence: Strided { data: &self.influence, stride: strides[1] },
             factors: &mut self.factors,
         };
-        match level {
-            Some(level) => level.run(op),
-            None => reference::pair_trace_factors(op),
-        }
+        run!(level, reference::pair_trace_factors, op);
     }
     fn block(&mut self) -> PairTraceBlock<'_, T> {
         let Self { steps, units, gates, columns, row, .. } = *self;
@@ -61,10 +59,7 @@ impl<T: Real> Block<T> {
         let (signal, mut gradient) = (self.signal.clone(), self.gradient.clone());
         let (block, carried_signal) = (self.block(), &signal[..]);
         let op = PairTraceBlockContract { block, carried_signal, gradient: &mut gradient };
-        match level {
-            Some(level) => level.run(op),
-            None => reference::pair_trace_block_contract(op),
-        }
+        run!(level, reference::pair_trace_block_contract, op);
         self.gradient = gradient;
     }
     /// The recursion, step by step: by the kernel, or without a level by the twin.
@@ -79,10 +74,7 @@ impl<T: Real> Block<T> {
                 presynaptic: &self.presynaptic[step * (self.row + GAP)..][..self.row],
                 trace: [first, second],
             };
-            match level {
-                Some(level) => level.run(op),
-                None => reference::pair_trace_step(op),
-            }
+            run!(level, reference::pair_trace_step, op);
         }
     }
     /// The sum of the magnitudes of all terms of every trace after the steps: the same recursion with magnitudes.
@@ -232,18 +224,10 @@ fn check_redundancy<T: Real>(mut one: Block<T>) {
     }
 }
 
+in_both_types!(blocks(), check);
+
 proptest! {
     #![proptest_config(config())]
-
-    #[test]
-    fn in_f32(block in blocks::<f32>()) {
-        check(&block);
-    }
-
-    #[test]
-    fn in_f64(block in blocks::<f64>()) {
-        check(&block);
-    }
 
     #[test]
     fn the_redundant_half_is_equal_to_the_bit_in_f32(block in blocks::<f32>()) {

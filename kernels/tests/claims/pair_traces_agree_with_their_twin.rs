@@ -1,9 +1,8 @@
 //! Claim: the trace kernels of units with two components agree with their scalar twins at every level, for every length
 //! and value; a value does not depend on its position; the half that one gate leaves out is equal to the bit.
 
-use crate::common::{
-    assert_agrees, assert_quantized, assert_same_bits, config, lengths, levels, ordinary, values,
-};
+use crate::common::case::{Case, Draw, Shape, cases, in_both_types, run};
+use crate::common::{assert_quantized, assert_same_bits, config, lengths, levels, ordinary, values};
 use eligibility_kernels::trace::pair::{PairTraceContract, PairTraceStep, PairTraceStepContract};
 use eligibility_kernels::{Level, Real, Strided, reference};
 use proptest::prelude::*;
@@ -12,129 +11,133 @@ use proptest::prelude::*;
 /// like one; with what is rounded twice this stays below 4.
 const STEP: f64 = 4.0;
 
-#[derive(Clone, Debug)]
-struct Traces<T> {
+#[derive(Clone, Copy, Debug)]
+struct Form {
     units: usize,
     gates: usize,
     columns: usize,
-    /// Of decay and influence, from one row to the next: 0, or with a gap.
-    strides: [usize; 2],
-    active: Vec<bool>,
-    decay: Vec<T>,
-    influence: Vec<T>,
-    presynaptic: Vec<T>,
-    trace: [Vec<T>; 2],
-    signal: Vec<T>,
-    gradient: Vec<T>,
+    /// Decay, influence: one row for all.
+    shared: [bool; 2],
+    /// Elements of each row of these beyond what is needed.
+    gap: usize,
 }
 
-impl<T: Real> Traces<T> {
-    fn step(&mut self) -> PairTraceStep<'_, T> {
-        let Self { units, strides, active, decay, influence, presynaptic, trace: [first, second], .. } = self;
-        PairTraceStep {
+/// Everything the three kernels read and write.
+type Traces<T> = Case<T, Form, 7>;
+
+/// The slices of the two components' traces.
+const TRACE: [&str; 2] = ["first", "second"];
+
+impl Form {
+    fn shapes(self) -> [Shape; 7] {
+        let Self { units, gates, columns, shared, gap } = self;
+        let factors = |of: usize| if shared[of] { Shape::shared } else { Shape::rows };
+        [
+            factors(0)("decay", 4 * units + gap, 1),
+            factors(1)("influence", gates * units + gap, 1),
+            Shape::rows("presynaptic", 1, columns),
+            Shape::stepped(TRACE[0], gates * units, columns),
+            Shape::stepped(TRACE[1], gates * units, columns),
+            Shape::rows("signal", 2 * units, 1),
+            Shape::sum("gradient", 2 * units, columns),
+        ]
+    }
+    /// Of decay and influence, from one row to the next.
+    fn strides(self) -> [usize; 2] {
+        let Self { units, gates, shared, gap, .. } = self;
+        let stride = |of: usize, needed: usize| if shared[of] { 0 } else { needed + gap };
+        [stride(0, 4 * units), stride(1, gates * units)]
+    }
+}
+
+fn all_traces<T: Real>(draw: Draw<T>) -> impl Strategy<Value = Traces<T>> {
+    let forms = (1..3_usize, 1..4_usize, lengths(), prop::array::uniform2(prop::bool::ANY));
+    forms.prop_flat_map(move |(gates, units, columns, shared)| {
+        let form = Form { units, gates, columns, shared, gap: 1 };
+        cases(form, form.shapes(), draw)
+    })
+}
+
+/// The first or second component's traces of a row and gate.
+fn gate<T>(traces: &Traces<T>, component: usize, row: usize, gate: usize) -> &[T] {
+    let Form { units, gates, columns, .. } = traces.form;
+    &traces[TRACE[component]][(row * gates + gate) * units * columns..][..units * columns]
+}
+
+/// Calls a kernel of the step, or of both, with its parts.
+macro_rules! with_step {
+    ($traces:ident, |$step:ident, $signal:ident, $gradient:ident| $run:expr) => {
+        let ([decay_stride, influence_stride], active) = ($traces.form.strides(), &$traces.active);
+        let [decay, influence, presynaptic, first, second, $signal, $gradient] = &mut $traces.slices;
+        let $step = PairTraceStep {
             active,
-            units: *units,
-            decay: Strided { data: decay, stride: strides[0] },
-            influence: Strided { data: influence, stride: strides[1] },
+            units: $traces.form.units,
+            decay: Strided { data: decay, stride: decay_stride },
+            influence: Strided { data: influence, stride: influence_stride },
             presynaptic,
             trace: [first, second],
-        }
-    }
-    /// Calls `run` with the step and its contraction.
-    fn fused(&mut self, run: impl FnOnce(PairTraceStepContract<'_, T>)) {
-        let (signal, mut gradient) = (self.signal.clone(), self.gradient.clone());
-        run(PairTraceStepContract { step: self.step(), signal: &signal, gradient: &mut gradient });
-        self.gradient = gradient;
-    }
-    fn contract(&mut self) -> PairTraceContract<'_, T> {
-        let Self { units, columns, active, trace, signal, gradient, .. } = self;
-        let trace = [&trace[0][..], &trace[1][..]];
-        PairTraceContract { active, units: *units, columns: *columns, signal, trace, gradient }
-    }
-    /// The first or second component's traces of a row and gate.
-    fn gate(&self, component: usize, row: usize, gate: usize) -> &[T] {
-        let length = self.units * self.columns;
-        &self.trace[component][(row * self.gates + gate) * length..][..length]
-    }
+        };
+        $run
+    };
 }
 
-fn traces<T: Real>() -> impl Strategy<Value = Traces<T>> {
-    (1..4_usize, 1..3_usize, 1..4_usize, lengths(), prop::array::uniform2(prop::bool::ANY)).prop_flat_map(
-        |(rows, gates, units, columns, shared)| {
-            let block = rows * gates * units * columns;
-            let active = prop::collection::vec(prop::bool::weighted(0.8), rows);
-            // One element more per row than is needed, or one row for all.
-            let lengths = [4 * units, gates * units];
-            let stride = |of: usize| if shared[of] { 0 } else { lengths[of] + 1 };
-            let total = |of: usize| lengths[of] + (rows - 1) * stride(of);
-            let strides = [stride(0), stride(1)];
-            let inputs = (values(total(0)), values(total(1)), values(rows * columns));
-            let sums = (values(rows * 2 * units), values(2 * units * columns));
-            (active, inputs, [values(block), values(block)], sums).prop_map(
-                move |(active, (decay, influence, presynaptic), trace, (signal, gradient))| Traces {
-                    units,
-                    gates,
-                    columns,
-                    strides,
-                    active,
-                    decay,
-                    influence,
-                    presynaptic,
-                    trace,
-                    signal,
-                    gradient,
-                },
-            )
-        },
-    )
+fn step<T: Real>(traces: &mut Traces<T>, level: Option<Level>) {
+    with_step!(traces, |step, _signal, _gradient| run!(level, reference::pair_trace_step, step));
 }
 
+fn fused<T: Real>(traces: &mut Traces<T>, level: Option<Level>) {
+    with_step!(traces, |step, signal, gradient| {
+        let op = PairTraceStepContract { step, signal, gradient };
+        run!(level, reference::pair_trace_step_contract, op);
+    });
+}
+
+fn contract<T: Real>(traces: &mut Traces<T>, level: Option<Level>) {
+    let (Form { units, columns, .. }, active) = (traces.form, &traces.active);
+    let [.., first, second, signal, gradient] = &mut traces.slices;
+    let op = PairTraceContract { active, units, columns, signal, trace: [first, second], gradient };
+    run!(level, reference::pair_trace_contract, op);
+}
+
+/// The traces after the step.
 fn step_agrees<T: Real>(before: &Traces<T>, level: Level) -> Traces<T> {
-    let (mut found, mut expected) = (before.clone(), before.clone());
-    level.run(found.step());
-    reference::pair_trace_step(expected.step());
-    let (units, columns, per_row) = (before.units, before.columns, before.gates * before.units);
-    for index in 0..before.trace[0].len() {
+    let (outcome, Form { units, gates, columns, .. }) = (before.outcome(step, level), before.form);
+    let (strides, per_row) = (before.form.strides(), gates * units);
+    for index in 0..before[TRACE[0]].len() {
         let (row, trace) = (index / columns / per_row, index / columns % per_row);
         let (gate, unit) = (trace / units, trace % units);
         for component in 0..2 {
             let terms = (0..2).map(|l| {
-                let plane = (2 * component + l) * units + unit;
-                let a = before.decay[row * before.strides[0] + plane].to_f64();
-                (a * before.trace[l][index].to_f64()).abs()
+                let a = before["decay"][row * strides[0] + (2 * component + l) * units + unit].to_f64();
+                (a * before[TRACE[l]][index].to_f64()).abs()
             });
             let mut scale = terms.sum::<f64>();
             if gate == component {
-                let u = before.influence[row * before.strides[1] + trace].to_f64();
-                scale += (u * before.presynaptic[row * columns + index % columns].to_f64()).abs();
+                let u = before["influence"][row * strides[1] + trace].to_f64();
+                scale += (u * before["presynaptic"][row * columns + index % columns].to_f64()).abs();
             }
             // Three sums are rounded to half a quantum, and the twin's.
-            let tolerance = STEP * T::EPSILON.to_f64() * scale + 2.001 * T::TRACE_QUANTUM.to_f64();
-            let [found, expected] = [&found, &expected].map(|traces| traces.trace[component][index]);
-            assert_agrees("trace", index, found, expected, tolerance.min(f64::MAX));
+            let allowed = STEP * T::EPSILON.to_f64() * scale + 2.001 * T::TRACE_QUANTUM.to_f64();
+            outcome.check(TRACE[component], index, allowed);
             if before.active[row] {
-                assert_quantized("trace", index, found);
-            } else {
-                assert_same_bits("inactive trace", &[found], &[before.trace[component][index]]);
+                assert_quantized("trace", index, outcome.found[TRACE[component]][index]);
             }
         }
     }
-    found
+    outcome.found
 }
 
 /// `stepped` holds the traces after the step.
 fn contraction_agrees<T: Real>(stepped: &Traces<T>, level: Level) -> Traces<T> {
-    let (mut found, mut expected) = (stepped.clone(), stepped.clone());
-    level.run(found.contract());
-    reference::pair_trace_contract(expected.contract());
-    let (rows, units, length) = (stepped.active.len(), stepped.units, stepped.units * stepped.columns);
-    for index in 0..stepped.gradient.len() {
-        let (unit, gate) = (index % length / stepped.columns, index / length);
-        let mut scale = stepped.gradient[index].to_f64().abs();
+    let (outcome, Form { units, gates, columns, .. }) = (stepped.outcome(contract, level), stepped.form);
+    let (rows, length) = (stepped.active.len(), units * columns);
+    for index in 0..stepped["gradient"].len() {
+        let (unit, of) = (index % length / columns, index / length);
+        let mut scale = stepped["gradient"][index].to_f64().abs();
         for row in (0..rows).filter(|&row| stepped.active[row]) {
-            let signal = |k: usize| stepped.signal[(2 * row + k) * units + unit].to_f64();
-            let e = |k: usize| stepped.gate(k, row, gate % stepped.gates)[index % length].to_f64();
-            let swapped = usize::from(gate >= stepped.gates);
+            let signal = |k: usize| stepped["signal"][(2 * row + k) * units + unit].to_f64();
+            let e = |k: usize| gate(stepped, k, row, of % gates)[index % length].to_f64();
+            let swapped = usize::from(of >= gates);
             scale += (signal(0) * e(swapped)).abs() + (signal(1) * e(1 - swapped)).abs();
         }
         // A sum may overflow on the way where the twin's, which rounds later, does not.
@@ -143,51 +146,24 @@ fn contraction_agrees<T: Real>(stepped: &Traces<T>, level: Level) -> Traces<T> {
         }
         // Two terms a row and what was there, each passing at most so many roundings, in the kernel and in the twin.
         let roundings = (2 * rows + 2) as f64;
-        let tolerance = roundings * T::EPSILON.to_f64() * scale + f64::from(f32::MIN_POSITIVE);
-        let [found, expected] = [&found, &expected].map(|traces| traces.gradient[index]);
-        assert_agrees("gradient", index, found, expected, tolerance.min(f64::MAX));
+        outcome.check(
+            "gradient",
+            index,
+            roundings * T::EPSILON.to_f64() * scale + f64::from(f32::MIN_POSITIVE),
+        );
     }
-    found
+    outcome.found
 }
 
-/// Reverses the columns everywhere.
-fn reversed<T: Real>(before: &Traces<T>) -> Traces<T> {
-    let turn = |values: &[T]| -> Vec<T> {
-        values.chunks(before.columns.max(1)).flat_map(|chunk| chunk.iter().rev().copied()).collect()
-    };
-    Traces {
-        presynaptic: turn(&before.presynaptic),
-        trace: [turn(&before.trace[0]), turn(&before.trace[1])],
-        gradient: turn(&before.gradient),
-        ..before.clone()
-    }
+fn agrees<T: Real>(before: &Traces<T>, level: Level) {
+    let separate = contraction_agrees(&step_agrees(before, level), level);
+    // Fused and separate are the same operations in the same order.
+    let fused_at_once = before.outcome(fused, level);
+    fused_at_once.found.assert_same("fused", &separate);
+    fused_at_once.expected.assert_same("twin", &before.after(step, None).after(contract, None));
 }
 
-#[track_caller]
-fn assert_same<T: Real>(what: &str, found: &Traces<T>, expected: &Traces<T>) {
-    assert_same_bits(what, &found.trace[0], &expected.trace[0]);
-    assert_same_bits(what, &found.trace[1], &expected.trace[1]);
-    assert_same_bits(what, &found.gradient, &expected.gradient);
-}
-
-fn check<T: Real>(before: &Traces<T>) {
-    for level in levels() {
-        let stepped = step_agrees(before, level);
-        let separate = contraction_agrees(&stepped, level);
-        // Fused and separate are the same operations in the same order.
-        let mut fused = before.clone();
-        fused.fused(|op| level.run(op));
-        assert_same("fused", &fused, &separate);
-        let mut turned = reversed(before);
-        turned.fused(|op| level.run(op));
-        assert_same("turned", &reversed(&turned), &fused);
-    }
-    let (mut twin, mut parts) = (before.clone(), before.clone());
-    twin.fused(reference::pair_trace_step_contract);
-    reference::pair_trace_step(parts.step());
-    reference::pair_trace_contract(parts.contract());
-    assert_same("twin", &twin, &parts);
-}
+in_both_types!(all_traces, agrees);
 
 /// A rotation times a radius for every unit, and an influence, for `steps` steps of one row.
 #[derive(Clone, Debug)]
@@ -210,23 +186,19 @@ impl<T: Real> Rotations<T> {
         };
         let (cosine, sine) = (plane(f64::cos, T::ONE), plane(f64::sin, T::ONE));
         let decay = cosine.clone().chain(plane(f64::sin, -T::ONE)).chain(sine).chain(cosine).collect();
-        let mut traces = Traces {
-            units,
-            gates,
-            columns,
-            strides: [0, 0],
-            active: vec![true],
-            decay,
-            influence: self.influence.repeat(gates),
-            presynaptic: vec![],
-            trace: [vec![T::ZERO; gates * units * columns], vec![T::ZERO; gates * units * columns]],
-            signal: vec![],
-            gradient: self.gradient.clone(),
-        };
+        let form = Form { units, gates, columns, shared: [true; 2], gap: 0 };
+        let mut traces = Traces::ones(form, form.shapes(), 1);
+        traces["decay"] = decay;
+        traces["influence"] = self.influence.repeat(gates);
+        traces["gradient"].clone_from(&self.gradient);
+        for name in TRACE {
+            traces[name].fill(T::ZERO);
+        }
         let steps = self.presynaptic.chunks(columns).zip(self.signal.chunks(2 * units));
         for (presynaptic, signal) in steps {
-            (traces.presynaptic, traces.signal) = (presynaptic.to_vec(), signal.to_vec());
-            traces.fused(|op| level.run(op));
+            traces["presynaptic"].copy_from_slice(presynaptic);
+            traces["signal"].copy_from_slice(signal);
+            traces = traces.after(fused, Some(level));
         }
         traces
     }
@@ -261,26 +233,16 @@ fn assert_turned<T: Real>(found: &[T], sign: T, expected: &[T]) {
 fn check_redundancy<T: Real>(rotations: &Rotations<T>) {
     for level in levels() {
         let (one, two) = (rotations.run(1, level), rotations.run(2, level));
-        assert_turned(two.gate(0, 0, 1), -T::ONE, two.gate(1, 0, 0));
-        assert_turned(two.gate(1, 0, 1), T::ONE, two.gate(0, 0, 0));
-        assert_turned(two.gate(0, 0, 0), T::ONE, one.gate(0, 0, 0));
-        assert_turned(two.gate(1, 0, 0), T::ONE, one.gate(1, 0, 0));
-        assert_turned(&two.gradient, T::ONE, &one.gradient);
+        assert_turned(gate(&two, 0, 0, 1), -T::ONE, gate(&two, 1, 0, 0));
+        assert_turned(gate(&two, 1, 0, 1), T::ONE, gate(&two, 0, 0, 0));
+        assert_turned(gate(&two, 0, 0, 0), T::ONE, gate(&one, 0, 0, 0));
+        assert_turned(gate(&two, 1, 0, 0), T::ONE, gate(&one, 1, 0, 0));
+        assert_turned(&two["gradient"], T::ONE, &one["gradient"]);
     }
 }
 
 proptest! {
     #![proptest_config(config())]
-
-    #[test]
-    fn in_f32(traces in traces::<f32>()) {
-        check(&traces);
-    }
-
-    #[test]
-    fn in_f64(traces in traces::<f64>()) {
-        check(&traces);
-    }
 
     #[test]
     fn the_redundant_half_is_equal_to_the_bit_in_f32(rotations in rotations::<f32>()) {
@@ -351,4 +313,12 @@ fn three_gates_are_named() {
 #[should_panic(expected = "signal has 1 elements where 1 rows x 2 components x 1 units are 2")]
 fn a_wrong_length_is_named() {
     step_of_lengths(2, 1);
+}
+
+#[test]
+fn wrong_lengths_are_named() {
+    let form = Form { units: 3, gates: 2, columns: 5, shared: [false, true], gap: 0 };
+    let traces = Traces::<f32>::ones(form, form.shapes(), 2);
+    traces.assert_lengths_are_named(fused, &TRACE);
+    traces.assert_lengths_are_named(contract, &["decay", "influence", "presynaptic", TRACE[0], TRACE[1]]);
 }

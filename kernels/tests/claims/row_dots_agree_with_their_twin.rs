@@ -1,6 +1,7 @@
 //! Claim: a matrix by rows times a vector agrees with its scalar twin at every level, for every size, and a row's bits do not
 //! depend on the rows beside it.
 
+use crate::common::case::in_both_types;
 use crate::common::{assert_agrees, config, levels, ordinary, values};
 use eligibility_kernels::row_dot::RowDot;
 use eligibility_kernels::{Level, Real, Strided, reference};
@@ -65,18 +66,10 @@ fn check<T: Real>(before: &Rows<T>) {
     }
 }
 
+in_both_types!(rows(false), check);
+
 proptest! {
     #![proptest_config(config())]
-
-    #[test]
-    fn in_f32(rows in rows::<f32>(false)) {
-        check(&rows);
-    }
-
-    #[test]
-    fn in_f64(rows in rows::<f64>(false)) {
-        check(&rows);
-    }
 
     #[test]
     fn with_special_values(rows in rows::<f64>(true)) {

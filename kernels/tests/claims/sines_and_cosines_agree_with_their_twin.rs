@@ -1,7 +1,8 @@
 //! Claim: sine and cosine of every angle up to the stated one are within epsilon at every level, do not depend on their
 //! position, and are NaN beyond.
 
-use crate::common::{assert_agrees, assert_same_bits, config, levels};
+use crate::common::case::{in_both_types, run};
+use crate::common::{assert_agrees, assert_same_bits, levels};
 use eligibility_kernels::activation::SinCos;
 use eligibility_kernels::{Level, Real, reference};
 use proptest::prelude::*;
@@ -10,10 +11,7 @@ use std::f64::consts::FRAC_PI_2;
 fn both<T: Real>(level: Option<Level>, input: &[T]) -> [Vec<T>; 2] {
     let (mut sine, mut cosine) = (vec![T::ZERO; input.len()], vec![T::ZERO; input.len()]);
     let op = SinCos { input, sine: &mut sine, cosine: &mut cosine };
-    match level {
-        Some(level) => level.run(op),
-        None => reference::sin_cos(op),
-    }
+    run!(level, reference::sin_cos, op);
     [sine, cosine]
 }
 
@@ -45,17 +43,7 @@ fn check<T: Real>(input: &[T]) {
     }
 }
 
-proptest! {
-    #![proptest_config(config())]
-    #[test]
-    fn in_f32(input in angles::<f32>()) {
-        check(&input);
-    }
-    #[test]
-    fn in_f64(input in angles::<f64>()) {
-        check(&input);
-    }
-}
+in_both_types!(angles(), |input: &Vec<_>| check(input));
 
 #[test]
 fn every_binade_and_quadrant_in_f32() {

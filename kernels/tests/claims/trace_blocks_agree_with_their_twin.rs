@@ -1,7 +1,8 @@
 //! Claim: many steps of a trace in one pass agree with so many steps of the recursion, at every level and size; what a
 //! reset forgets is not even read; the columns beyond the last are left alone.
 
-use crate::common::{assert_agrees, assert_same_bits, config, lengths, levels, ordinary};
+use crate::common::case::{in_both_types, run};
+use crate::common::{assert_agrees, assert_same_bits, lengths, levels, ordinary};
 use eligibility_kernels::trace::{
     TraceBlock, TraceBlockContract, TraceContract, TraceFactors, TraceStep, TraceSumFactors,
 };
@@ -37,10 +38,7 @@ impl<T: Real> Block<T> {
             influence: Strided { data: &self.influence, stride: gates * units + GAP },
             factors: &mut self.factors,
         };
-        match level {
-            Some(level) => level.run(op),
-            None => reference::trace_factors(op),
-        }
+        run!(level, reference::trace_factors, op);
     }
     fn block(&mut self) -> TraceBlock<'_, T> {
         TraceBlock {
@@ -59,10 +57,7 @@ impl<T: Real> Block<T> {
         self.factors(level);
         let (signal, mut gradient) = (self.signal.clone(), self.gradient.clone());
         let op = TraceBlockContract { block: self.block(), carried_signal: &signal, gradient: &mut gradient };
-        match level {
-            Some(level) => level.run(op),
-            None => reference::trace_block_contract(op),
-        }
+        run!(level, reference::trace_block_contract, op);
         self.gradient = gradient;
     }
     /// `sum += sum over s of w_s E_s`, with the signal of the block as every step's weight times its number.
@@ -80,10 +75,7 @@ impl<T: Real> Block<T> {
             },
             weight: Strided { data: &weight, stride: units },
         };
-        match level {
-            Some(level) => level.run(op),
-            None => reference::trace_sum_factors(op),
-        }
+        run!(level, reference::trace_sum_factors, op);
         let omega = self.factors[steps * traces..][..units].to_vec();
         let (trace, sum) = (&self.trace, &mut self.gradient);
         let carried = TraceContract { active: &[true], columns: row, signal: &omega, trace, gradient: sum };
@@ -92,10 +84,7 @@ impl<T: Real> Block<T> {
         let presynaptic = Strided { data: &self.presynaptic[..], stride: row + GAP };
         let block =
             TraceBlock { steps, columns, presynaptic, factors: &self.factors, trace: &mut self.gradient };
-        match level {
-            Some(level) => level.run(block),
-            None => reference::trace_block(block),
-        }
+        run!(level, reference::trace_block, block);
     }
     fn weights(&self) -> Vec<T> {
         let step = |step: usize| self.signal.iter().map(move |&w| w * T::from_f64(step as f64));
@@ -204,19 +193,7 @@ fn check<T: Real>(before: &Block<T>) {
     }
 }
 
-proptest! {
-    #![proptest_config(config())]
-
-    #[test]
-    fn in_f32(block in blocks::<f32>()) {
-        check(&block);
-    }
-
-    #[test]
-    fn in_f64(block in blocks::<f64>()) {
-        check(&block);
-    }
-}
+in_both_types!(blocks(), check);
 
 /// One unit with a trace of two inputs through two steps with the presynaptic activity [1, 2], [3, 4].
 fn two_steps(decay: [f64; 2], trace: [f64; 2], level: Level) -> [f64; 2] {

@@ -1,6 +1,7 @@
 //! Claim: the optimiser updates agree with their scalar twins at every level and for every length.
 
-use crate::common::{assert_agrees, config, lengths, levels, ordinary};
+use crate::common::case::in_both_types;
+use crate::common::{assert_agrees, lengths, levels, ordinary};
 use eligibility_kernels::update::{Adam, RmsProp, Sgd};
 use eligibility_kernels::{Real, reference};
 use proptest::prelude::*;
@@ -76,19 +77,7 @@ fn check<T: Real>((w, g, m, v): &Vectors<T>) {
     }
 }
 
-proptest! {
-    #![proptest_config(config())]
-
-    #[test]
-    fn in_f32(vectors in vectors::<f32>()) {
-        check(&vectors);
-    }
-
-    #[test]
-    fn in_f64(vectors in vectors::<f64>()) {
-        check(&vectors);
-    }
-}
+in_both_types!(vectors(), check);
 
 #[test]
 #[should_panic(expected = "square has 2 elements where there are 1 weights")]

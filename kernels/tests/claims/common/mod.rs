@@ -4,6 +4,7 @@ use eligibility_kernels::{Level, Real};
 use proptest::prelude::*;
 use proptest::sample::select;
 
+pub(crate) mod case;
 pub(crate) mod derivative;
 
 /// Every level of this machine.
@@ -66,6 +67,11 @@ pub(crate) fn values<T: Real>(length: usize) -> impl Strategy<Value = Vec<T>> {
     ];
     let one = prop_oneof![12 => -8.0..8.0_f64, 1 => select(special)];
     prop::collection::vec(one.prop_map(T::from_f64), length)
+}
+
+/// The same, of all lengths.
+pub(crate) fn inputs<T: Real>() -> impl Strategy<Value = Vec<T>> {
+    lengths().prop_flat_map(values)
 }
 
 /// Ordinary values only.
