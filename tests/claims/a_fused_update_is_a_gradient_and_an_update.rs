@@ -1,11 +1,15 @@
 //! Claim: learning and updating in one sweep gives the same bits as a gradient followed by an update.
 
-use crate::common::problem::{Form, Problem};
 use eligibility::{
     Adam, EpropOptions, EpropStream, Error, FusedOptimizer, Network, RmsProp, Scalar, Sgd, Target,
 };
 
-const FORM: Form = Form { input: 3, hidden: 11, steps: 40, batch: 1, ..Form::PLAIN };
+use crate::common::cells::lstm;
+use crate::common::problem::{Form, Problem};
+
+fn form(batch: usize) -> Form {
+    Form { steps: 40, batch, ..Form::plain(lstm(3, 11)) }
+}
 
 fn check<T: Scalar, O: FusedOptimizer<T> + Clone>(
     problem: &Problem<T>,
@@ -17,9 +21,8 @@ fn check<T: Scalar, O: FusedOptimizer<T> + Clone>(
     let mut optimizer = make(&networks[0]).unwrap();
     let mut fused_optimizer = optimizer.clone();
     let mut gradient = networks[0].zero_gradient();
-    for (step, input) in problem.inputs.chunks_exact(FORM.input).enumerate() {
-        let targets = [Target::Class(problem.classes[step])];
-        let is_first = [step % 11 == 0];
+    for step in 0..problem.form.steps {
+        let (input, targets, is_first) = (problem.step(step).0, problem.targets(step), [step % 11 == 0]);
         apart.step(&networks[0], input, &is_first).unwrap();
         fused.step(&networks[1], input, &is_first).unwrap();
         if step % 3 == 1 {
@@ -38,7 +41,7 @@ fn check<T: Scalar, O: FusedOptimizer<T> + Clone>(
 }
 
 fn with_any_optimizer<T: Scalar>() {
-    let problem = Problem::<T>::new(FORM);
+    let problem = Problem::<T>::new(form(1));
     check(&problem, |network| Sgd::new(network, 0.1));
     check(&problem, |network| RmsProp::new(network, 0.01));
     check(&problem, |network| Adam::new(network, 0.01));
@@ -52,11 +55,11 @@ fn with_any_optimizer_and_precision() {
 
 #[test]
 fn what_it_cannot_do_is_an_error_and_changes_nothing() {
-    let problem = Problem::<f64>::new(Form { batch: 2, ..FORM });
+    let problem = Problem::<f64>::new(form(2));
     let mut network = problem.network.clone();
     let mut sgd = Sgd::new(&network, 0.1).unwrap();
     let targets = [Target::Class(0)];
-    let input = &problem.inputs[..FORM.input];
+    let input = &problem.step(0).0[..3];
 
     let mut two = EpropStream::new(&network, 2, EpropOptions::default()).unwrap();
     let error = two.learn_and_update(&mut network, &[Target::Class(0); 2], &mut sgd).unwrap_err();
@@ -65,7 +68,7 @@ fn what_it_cannot_do_is_an_error_and_changes_nothing() {
     let mut one = EpropStream::new(&network, 1, EpropOptions::default()).unwrap();
     assert_eq!(one.learn_and_update(&mut network, &targets, &mut sgd).unwrap_err(), Error::NoStep);
     one.step(&network, input, &[true]).unwrap();
-    let other = Problem::<f64>::new(Form { hidden: 5, ..FORM });
+    let other = Problem::<f64>::new(Form::plain(lstm(3, 5)));
     let mut of_another_size = Sgd::new(&other.network, 0.1).unwrap();
     assert!(one.learn_and_update(&mut network, &targets, &mut of_another_size).is_err());
     assert!(one.learn_and_update(&mut network, &[Target::Class(99)], &mut sgd).is_err());

@@ -1,21 +1,22 @@
 //! Claim: adaptive feedback weights and the readout's weights differ by (1 - decay)^n of what they differed by at first,
 //! after n updates by any optimiser.
 
-use crate::common::compare::assert_close;
-use crate::common::problem::{Form, Problem};
 use eligibility::{
     Adam, Bptt, Eprop, EpropOptions, EpropStream, Feedback, FusedOptimizer, Learner, Network, RmsProp, Sgd,
-    Target,
 };
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+
+use crate::common::cells::lstm;
+use crate::common::compare::assert_close;
+use crate::common::problem::{Form, Problem};
 
 const DECAY: f64 = 0.1;
 const UPDATES: i32 = 30;
 
 fn difference(network: &Network<f64>, feedback: &Feedback<f64>) -> Vec<f64> {
     let Feedback::Adaptive(feedback) = feedback else { panic!("not adaptive") };
-    let weights = network.layout().unpack_readout(network.parameters()).unwrap().weight;
+    let weights = network.layout().readout_parts()[0].read(network.parameters());
     weights.iter().zip(feedback.matrix()).map(|(w, b)| w - b).collect()
 }
 
@@ -29,7 +30,7 @@ fn optimizers(network: &Network<f64>) -> Vec<Box<dyn FusedOptimizer<f64>>> {
 
 #[test]
 fn over_batches() {
-    let problem = Problem::<f64>::new(Form::FULL);
+    let problem = Problem::<f64>::new(Form::full(lstm(3, 11)));
     for mut optimizer in optimizers(&problem.network) {
         let mut network = problem.network.clone();
         let feedback = Feedback::adaptive(&network, DECAY, &mut StdRng::seed_from_u64(1)).unwrap();
@@ -53,7 +54,7 @@ fn over_batches() {
 
 #[test]
 fn in_a_stream() {
-    let problem = Problem::<f64>::new(Form { batch: 1, steps: UPDATES as usize, ..Form::PLAIN });
+    let problem = Problem::<f64>::new(Form { batch: 1, steps: UPDATES as usize, ..Form::plain(lstm(2, 5)) });
     for mut optimizer in optimizers(&problem.network) {
         let networks = [false, true].map(|fused| {
             let mut network = problem.network.clone();
@@ -63,15 +64,13 @@ fn in_a_stream() {
             let mut stream = EpropStream::new(&network, 1, options).unwrap();
             optimizer.averages_mut().1.into_iter().for_each(|(_, average)| average.fill(0.0));
             *optimizer.averages_mut().0 = 0;
-            for (x, &class) in problem.inputs.chunks_exact(2).zip(&problem.classes) {
-                stream.step(&network, x, &[false]).unwrap();
+            for t in 0..problem.form.steps {
+                stream.step(&network, problem.step(t).0, &[false]).unwrap();
                 if fused {
-                    stream
-                        .learn_and_update(&mut network, &[Target::Class(class)], optimizer.as_mut())
-                        .unwrap();
+                    stream.learn_and_update(&mut network, &problem.targets(t), optimizer.as_mut()).unwrap();
                 } else {
                     let mut gradient = network.zero_gradient();
-                    stream.learn(&network, &[Target::Class(class)], &mut gradient).unwrap();
+                    stream.learn(&network, &problem.targets(t), &mut gradient).unwrap();
                     optimizer.update(network.parameters_mut(), &gradient).unwrap();
                     stream.after_update(&mut network).unwrap();
                 }
@@ -86,15 +85,14 @@ fn in_a_stream() {
 
 #[test]
 fn other_learners_and_other_feedback_change_nothing() {
-    let mut problem = Problem::<f64>::new(Form::PLAIN);
+    let mut problem = Problem::<f64>::new(Form::plain(lstm(2, 5)));
     let before = problem.network.clone();
     let learners: [Box<dyn Learner<f64>>; 2] = [
         Box::new(Bptt::new(&before, 2, 6).unwrap()),
         Box::new(Eprop::new(&before, 2, problem.options(true)).unwrap()),
     ];
     for mut learner in learners {
-        let mut gradient = before.zero_gradient();
-        learner.gradient(&before, &problem.sequences(), &mut gradient).unwrap();
+        problem.learn(&mut *learner);
         learner.after_update(&mut problem.network).unwrap();
         assert_eq!(problem.network, before);
     }

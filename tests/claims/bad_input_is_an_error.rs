@@ -1,15 +1,20 @@
 //! Claim: bad input gets an error that names what, expected and found; nothing panics and nothing is changed.
 
-use crate::common::problem::{Form, Problem};
 use eligibility::{
-    Adam, Bptt, Buffer, Eprop, EpropOptions, EpropStream, Error, Evaluator, Feedback, Init, Learner, Loss,
-    Lstm, LstmState, Network, Nonlinearity, Optimizer, Readout, ReadoutOnly, RmsProp, Schedule, Sequences,
-    Sgd, Target, Targets, TruncatedBptt, clip_global_norm,
+    Adam, Bptt, Buffer, Cell, Eprop, EpropOptions, EpropStream, Error, Evaluator, Feedback, Gru, Init,
+    Learner, Loss, Lstm, LstmState, MinGru, Network, Nonlinearity, Optimizer, Readout, ReadoutOnly, RmsProp,
+    Rnn, Rtrl, RtrlOptions, RtrlStream, Scalar, Schedule, Sequences, Sgd, Target, Targets, TruncatedBptt,
+    TruncatedStream, clip_global_norm,
 };
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-const FORM: Form = Form { steps: 4, every_step: false, ..Form::PLAIN };
+use crate::common::cells::lstm;
+use crate::common::problem::{Form, Problem};
+
+fn problem<T: Scalar>() -> Problem<T> {
+    Problem::new(Form { steps: 4, every_step: false, ..Form::plain(lstm(2, 5)) })
+}
 
 #[track_caller]
 fn rejects<R>(result: Result<R, Error>, parts: &[&str]) {
@@ -61,7 +66,7 @@ fn sizes_of_sequences() {
 
 #[test]
 fn whatever_a_learner_is_given() {
-    let problem = Problem::<f32>::new(FORM);
+    let problem = problem::<f32>();
     let network = &problem.network;
     rejects(Eprop::new(network, 0, EpropOptions::default()), &["batch", "at least 1"]);
     rejects(Bptt::new(network, 0, 4), &["batch"]);
@@ -127,7 +132,7 @@ fn whatever_a_learner_is_given() {
 
 #[test]
 fn whatever_a_stream_is_given() {
-    let problem = Problem::<f32>::new(FORM);
+    let problem = problem::<f32>();
     let network = &problem.network;
     rejects(EpropStream::new(network, 0, EpropOptions::default()), &["streams"]);
     let mut stream = EpropStream::new(network, 1, EpropOptions::default()).unwrap();
@@ -153,7 +158,7 @@ fn whatever_a_stream_is_given() {
 
 #[test]
 fn settings_of_optimisers() {
-    let mut network = Problem::<f32>::new(FORM).network;
+    let mut network = problem::<f32>().network;
     for bad in [f64::NAN, f64::INFINITY, -1.0] {
         rejects(Sgd::new(&network, bad), &["learning rate", "finite"]);
         rejects(RmsProp::new(&network, bad), &["learning rate"]);
@@ -179,14 +184,47 @@ fn settings_of_optimisers() {
 
 #[test]
 fn weights_of_the_wrong_size() {
-    let mut network = Problem::<f32>::new(FORM).network;
-    let before = network.clone();
-    let mut lstm = network.layout().unpack_lstm(0, network.parameters()).unwrap();
-    lstm.weight_hh.push(0.0);
-    rejects(network.set_lstm(0, &lstm), &["weight_hh", "100", "101"]);
-    let mut readout = network.layout().unpack_readout(network.parameters()).unwrap();
-    readout.bias.clear();
-    rejects(network.set_readout(&readout), &["readout.bias", "3", "0"]);
-    rejects(network.layout().unpack_lstm(0, &network.parameters()[1..]), &["flat slice"]);
+    let mut network = problem::<f32>().network;
+    let (before, layout) = (network.clone(), network.layout().clone());
+    rejects(layout.parts(1), &["layer", "at most 0", "1"]);
+    for part in layout.parts(0).unwrap().into_iter().chain(layout.readout_parts()) {
+        let mut values = part.read(network.parameters());
+        let size = values.len().to_string();
+        values.fill(7.0);
+        values.push(7.0);
+        let found = values.len().to_string();
+        rejects(part.write(network.parameters_mut(), &values), &[part.name(), &size, &found]);
+    }
     assert_eq!(network, before);
+}
+
+#[test]
+fn cells_that_cannot_be_trained() {
+    let readout = Readout::new(1, Loss::SquaredError).unwrap();
+    let network =
+        |cell: Cell| Init::default().network::<f32>(cell, readout, &mut StdRng::seed_from_u64(1)).unwrap();
+    for cell in
+        [Cell::from(Gru::new(1, 2).unwrap()), Rnn::new(1, 2).unwrap().into(), Lstm::new(1, 2).unwrap().into()]
+    {
+        let network = network(cell);
+        rejects(Rtrl::new(&network, 1, RtrlOptions::default()), &["RTRL", cell.name()]);
+        rejects(RtrlStream::new(&network, 1, RtrlOptions::default()), &["RTRL", cell.name()]);
+    }
+    let min_gru = network(MinGru::new(1, 2).unwrap().into());
+    rejects(Eprop::new(&min_gru, 1, EpropOptions::default()), &["e-prop", "LSTM", "minGRU"]);
+    rejects(EpropStream::new(&min_gru, 1, EpropOptions::default()), &["e-prop", "minGRU"]);
+    let lstm = network(Lstm::new(1, 2).unwrap().into());
+    rejects(TruncatedStream::new(&lstm, 1, 3), &["truncated BPTT", "LSTM"]);
+    rejects(Bptt::new(&lstm, 1, 3).unwrap().with_input_gradient(), &["LSTM"]);
+    let mixed = [Cell::from(Lstm::new(1, 2).unwrap()), MinGru::new(2, 2).unwrap().into()];
+    rejects(Network::<f32>::stacked(&mixed, readout), &["LSTM", "stack"]);
+    rejects(Rtrl::new(&min_gru, 0, RtrlOptions::default()), &["batch"]);
+    let none = RtrlOptions { schedule: Schedule::Blocked(0), ..RtrlOptions::default() };
+    rejects(Rtrl::new(&min_gru, 1, none), &["block"]);
+    let mut stream = RtrlStream::new(&min_gru, 1, RtrlOptions::default()).unwrap();
+    let mut gradient = min_gru.zero_gradient();
+    rejects(stream.learn_from_error(&min_gru, &[1.0], &mut gradient), &["step"]);
+    rejects(stream.step(&min_gru, &[1.0, 2.0], &[true]), &["input", "1", "2"]);
+    stream.step(&min_gru, &[1.0], &[true]).unwrap();
+    rejects(stream.learn_from_error(&min_gru, &[1.0, 2.0], &mut gradient), &["output error"]);
 }

@@ -4,25 +4,22 @@
 //!
 //! With d = 1e-3 and values of order one, both truncation and rounding stay near 1e-13.
 
-use super::textbook::Weights;
+/// The derivative of `f` by each of `indices` of `at`.
+pub fn differences(at: &[f64], indices: &[usize], f: impl Fn(&[f64]) -> f64) -> Vec<f64> {
+    differences_of(1e-3, at, indices, f)
+}
 
-const STEP: f64 = 1e-3;
-
-/// The gradient of `f` with respect to every weight, block by block.
-pub fn gradient(weights: &Weights, f: impl Fn(&Weights) -> f64) -> [Vec<f64>; 5] {
-    let mut moved = weights.clone();
-    std::array::from_fn(|block| {
-        (0..weights.0[block].len())
-            .map(|index| {
-                let center = weights.0[block][index];
-                let mut at = |steps: f64| {
-                    moved.0[block][index] = center + steps * STEP;
-                    f(&moved)
-                };
-                let slope = (at(-2.0) - 8.0 * at(-1.0) + 8.0 * at(1.0) - at(2.0)) / (12.0 * STEP);
-                moved.0[block][index] = center;
-                slope
-            })
-            .collect()
-    })
+/// The same over steps of size `size`.
+pub fn differences_of(size: f64, at: &[f64], indices: &[usize], f: impl Fn(&[f64]) -> f64) -> Vec<f64> {
+    let mut moved = at.to_vec();
+    let slope = |&index: &usize| {
+        let mut value = |steps: f64| {
+            moved[index] = at[index] + steps * size;
+            f(&moved)
+        };
+        let slope = (value(-2.0) - 8.0 * value(-1.0) + 8.0 * value(1.0) - value(2.0)) / (12.0 * size);
+        moved[index] = at[index];
+        slope
+    };
+    indices.iter().map(slope).collect()
 }

@@ -9,5 +9,6 @@ pub mod cells;
 pub mod compare;
 pub mod differences;
 pub mod golden;
+pub mod learners;
 pub mod problem;
 pub mod textbook;
