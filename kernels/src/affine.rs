@@ -7,18 +7,25 @@
 //! In a panel the weights of one column lie side by side, so that a few vectors of outputs are sums over the columns in
 //! registers, and panel after panel is one forward stream. A single row reads every weight once for two FLOPs: then the
 //! map is bound by reading the weights, usually from L2, which narrow panels of eight vectors do at full rate. Several
-//! rows share what was read: panels of two vectors by up to six rows are the twelve accumulators that keep the
-//! multiply-adds busy.
+//! rows share what was read: six rows by two vectors, or eight by three where there are registers for it, are the
+//! accumulators that keep the multiply-adds busy. Fewer rows go with more vectors.
 
 use crate::lanes::Lanes;
 use crate::level::{Kernel, Level};
 use crate::real::Real;
 use crate::strided::Strided;
 
-/// Vectors in a panel's column for one row, and for several.
-const VECTORS: [usize; 2] = [8, 2];
-/// Most rows of a register tile.
-const TILE_ROWS: usize = 6;
+/// Most rows of a register tile with sixteen registers, and with twice as many.
+const TILE_ROWS: [usize; 2] = [6, 8];
+/// Vectors of a tile of 1, 2, 3 and so on rows, and of a panel's column: as many as leave room for the operands. (Four by
+/// three would fill sixteen registers to the last, and the compiler spills.)
+const VECTORS: [&[usize]; 2] = [&[8, 6, 4, 2, 2, 2], &[8, 8, 8, 6, 4, 4, 3, 3]];
+
+/// Batch rows in groups as equal as can be, each of them the rows of a tile: small tiles do not keep the multiply-adds busy.
+#[inline(always)]
+fn groups<V: Lanes>(rows: usize) -> usize {
+    rows.div_ceil(TILE_ROWS[usize::from(V::REGISTERS >= 32)])
+}
 
 /// The affine map of some rows, equation (1).
 ///
@@ -75,7 +82,19 @@ pub enum Start<'a, T> {
 /// Rows of a panel with which `level` is fastest, for so many batch rows.
 #[must_use]
 pub fn panel_rows<T: Real>(level: Level, rows: usize) -> usize {
-    VECTORS[usize::from(rows > 1)] * level.width::<T>()
+    /// The rows of a panel for so many batch rows.
+    struct PanelRows(usize);
+
+    impl<T: Real> Kernel<T> for PanelRows {
+        type Output = usize;
+
+        #[inline(always)]
+        fn run<V: Lanes<Element = T>>(self, _: V::Token) -> usize {
+            let rows = self.0.max(1);
+            VECTORS[usize::from(V::REGISTERS >= 32)][rows.div_ceil(groups::<V>(rows)) - 1] * V::WIDTH
+        }
+    }
+    level.run::<T, _>(PanelRows(rows))
 }
 
 impl<T> Affine<'_, T> {
@@ -114,8 +133,7 @@ impl<T: Real> Kernel<T> for Affine<'_, T> {
             return;
         }
         let Self { rows, columns, panel, panels, start, input, output } = self;
-        let (groups, mut first) = (rows.div_ceil(TILE_ROWS), 0);
-        // As equal as can be: small tiles do not keep the multiply-adds busy.
+        let (groups, mut first) = (groups::<V>(rows), 0);
         let (size, larger) = (rows / groups, rows % groups);
         let mut panel_start = 0;
         while panel_start < outputs {
@@ -125,13 +143,27 @@ impl<T: Real> Kernel<T> for Affine<'_, T> {
                 let size = size + usize::from(group < larger);
                 let mut tile =
                     Tile { token, columns, outputs, weights, width, panel_start, first, start, input };
-                match size {
-                    1 => tile.panel::<V, 1>(output),
-                    2 => tile.panel::<V, 2>(output),
-                    3 => tile.panel::<V, 3>(output),
-                    4 => tile.panel::<V, 4>(output),
-                    5 => tile.panel::<V, 5>(output),
-                    _ => tile.panel::<V, 6>(output),
+                // Which vectors go with which rows: see `VECTORS`.
+                if V::REGISTERS >= 32 {
+                    match size {
+                        1 => tile.panel::<V, 1, 8>(output),
+                        2 => tile.panel::<V, 2, 8>(output),
+                        3 => tile.panel::<V, 3, 8>(output),
+                        4 => tile.panel::<V, 4, 6>(output),
+                        5 => tile.panel::<V, 5, 4>(output),
+                        6 => tile.panel::<V, 6, 4>(output),
+                        7 => tile.panel::<V, 7, 3>(output),
+                        _ => tile.panel::<V, 8, 3>(output),
+                    }
+                } else {
+                    match size {
+                        1 => tile.panel::<V, 1, 8>(output),
+                        2 => tile.panel::<V, 2, 6>(output),
+                        3 => tile.panel::<V, 3, 4>(output),
+                        4 => tile.panel::<V, 4, 2>(output),
+                        5 => tile.panel::<V, 5, 2>(output),
+                        _ => tile.panel::<V, 6, 2>(output),
+                    }
                 }
                 first += size;
             }
@@ -158,21 +190,28 @@ struct Tile<'a, T, K> {
 }
 
 impl<T: Real, K: Copy> Tile<'_, T, K> {
-    /// (1) for `ROWS` batch rows: as many vectors at a time as there are registers, then one by one.
+    /// (1) for `ROWS` batch rows: `N` vectors at a time, then fewer.
     #[inline(always)]
-    fn panel<V: Lanes<Element = T, Token = K>, const ROWS: usize>(&mut self, output: &mut [T]) {
+    fn panel<V: Lanes<Element = T, Token = K>, const ROWS: usize, const N: usize>(
+        &mut self,
+        output: &mut [T],
+    ) {
         let mut at = 0;
-        if ROWS == 1 {
-            while at + VECTORS[0] * V::WIDTH <= self.width {
-                self.sums::<V, ROWS, { VECTORS[0] }, true>(at, V::WIDTH, output);
-                at += VECTORS[0] * V::WIDTH;
+        while at + N * V::WIDTH <= self.width {
+            self.sums::<V, ROWS, N, true>(at, V::WIDTH, output);
+            at += N * V::WIDTH;
+        }
+        if N > 3 {
+            while at + 3 * V::WIDTH <= self.width {
+                self.sums::<V, ROWS, 3, true>(at, V::WIDTH, output);
+                at += 3 * V::WIDTH;
             }
         }
-        while at + VECTORS[1] * V::WIDTH <= self.width {
-            self.sums::<V, ROWS, { VECTORS[1] }, true>(at, V::WIDTH, output);
-            at += VECTORS[1] * V::WIDTH;
+        if N > 2 && at + 2 * V::WIDTH <= self.width {
+            self.sums::<V, ROWS, 2, true>(at, V::WIDTH, output);
+            at += 2 * V::WIDTH;
         }
-        while at + V::WIDTH <= self.width {
+        if at + V::WIDTH <= self.width {
             self.sums::<V, ROWS, 1, true>(at, V::WIDTH, output);
             at += V::WIDTH;
         }
@@ -203,22 +242,34 @@ impl<T: Real, K: Copy> Tile<'_, T, K> {
                 *sum = V::load_part::<FULL>(token, &start[vector * width..][..width]);
             }
         }
+        let columns = self.columns;
         let mut inputs = [&self.input.data[..0]; ROWS];
         for (row, input) in inputs.iter_mut().enumerate() {
-            *input = self.input.at(self.first + row, 0..self.columns);
+            *input = self.input.at(self.first + row, 0..columns);
         }
-        let mut weights_at = at;
-        for column in 0..self.columns {
-            let source = &self.weights[weights_at..][..N * width];
-            weights_at += self.width;
-            let mut weights = [V::splat(token, T::ZERO); N];
-            for (vector, w) in weights.iter_mut().enumerate() {
-                *w = V::load_part::<FULL>(token, &source[vector * width..][..width]);
-            }
-            for (sums, input) in sums.iter_mut().zip(&inputs) {
-                let x = V::splat(token, input[column]);
-                for (sum, &w) in sums.iter_mut().zip(&weights) {
-                    *sum = w.mul_add(x, *sum);
+        for (column, source) in (0..columns).zip(self.weights.chunks_exact(self.width)) {
+            let source = &source[at..at + N * width];
+            if N > ROWS {
+                let mut x = [V::splat(token, T::ZERO); ROWS];
+                for (x, input) in x.iter_mut().zip(&inputs) {
+                    *x = V::splat(token, input[column]);
+                }
+                for vector in 0..N {
+                    let w = V::load_part::<FULL>(token, &source[vector * width..][..width]);
+                    for (sums, &x) in sums.iter_mut().zip(&x) {
+                        sums[vector] = w.mul_add(x, sums[vector]);
+                    }
+                }
+            } else {
+                let mut weights = [V::splat(token, T::ZERO); N];
+                for (vector, w) in weights.iter_mut().enumerate() {
+                    *w = V::load_part::<FULL>(token, &source[vector * width..][..width]);
+                }
+                for (sums, input) in sums.iter_mut().zip(&inputs) {
+                    let x = V::splat(token, input[column]);
+                    for (sum, &w) in sums.iter_mut().zip(&weights) {
+                        *sum = w.mul_add(x, *sum);
+                    }
                 }
             }
         }

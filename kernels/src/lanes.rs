@@ -30,6 +30,8 @@ pub trait Lanes:
     const WIDTH: usize;
     /// Whether [`Lanes::mul_add`] rounds once.
     const FUSED: bool;
+    /// Vectors that fit in the CPU's registers.
+    const REGISTERS: usize;
 
     /// All lanes equal to `x`.
     fn splat(token: Self::Token, x: Self::Element) -> Self;

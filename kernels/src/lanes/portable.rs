@@ -26,6 +26,8 @@ macro_rules! portable {
             type Token = ();
             const WIDTH: usize = $width;
             const FUSED: bool = cfg!(any(target_feature = "fma", target_arch = "aarch64"));
+            const REGISTERS: usize =
+                if cfg!(any(target_feature = "avx512vl", target_arch = "aarch64")) { 32 } else { 16 };
 
             #[inline(always)]
             fn splat((): (), x: $element) -> Self {

@@ -67,6 +67,7 @@ impl<V: Lanes, const N: usize> Lanes for Several<V, N> {
     type Token = V::Token;
     const WIDTH: usize = N * V::WIDTH;
     const FUSED: bool = V::FUSED;
+    const REGISTERS: usize = V::REGISTERS / N;
 
     #[inline(always)]
     fn splat(token: V::Token, x: V::Element) -> Self {

@@ -9,12 +9,14 @@ use fearless_simd::{
 use super::Lanes;
 
 macro_rules! selected {
-    ($vector:ty, $token:ty, $element:ty, $width:literal, $zero:literal, $integer:ty, $shift:literal) => {
+    ($vector:ty, $token:ty, $element:ty, $width:literal, $zero:literal, $integer:ty, $shift:literal,
+     $registers:literal) => {
         impl Lanes for $vector {
             type Element = $element;
             type Token = $token;
             const WIDTH: usize = $width;
             const FUSED: bool = true;
+            const REGISTERS: usize = $registers;
 
             #[inline(always)]
             fn splat(token: $token, x: $element) -> Self {
@@ -83,7 +85,7 @@ macro_rules! selected {
     };
 }
 
-selected!(f32x8<Avx2>, Avx2, f32, 8, 0.0_f32, i32x8<Avx2>, 23);
-selected!(f64x4<Avx2>, Avx2, f64, 4, 0.0_f64, i64x4<Avx2>, 52);
-selected!(f32x16<Avx512>, Avx512, f32, 16, 0.0_f32, i32x16<Avx512>, 23);
-selected!(f64x8<Avx512>, Avx512, f64, 8, 0.0_f64, i64x8<Avx512>, 52);
+selected!(f32x8<Avx2>, Avx2, f32, 8, 0.0_f32, i32x8<Avx2>, 23, 16);
+selected!(f64x4<Avx2>, Avx2, f64, 4, 0.0_f64, i64x4<Avx2>, 52, 16);
+selected!(f32x16<Avx512>, Avx512, f32, 16, 0.0_f32, i32x16<Avx512>, 23, 32);
+selected!(f64x8<Avx512>, Avx512, f64, 8, 0.0_f64, i64x8<Avx512>, 52, 32);
