@@ -284,7 +284,7 @@ impl<T: Real> Kernel<T> for TraceBlock<'_, T> {
     #[inline(always)]
     fn run<V: Lanes<Element = T>>(self, token: V::Token) {
         let sizes = self.sizes();
-        sweep::<V, false>(token, self, sizes, &[], &mut []);
+        sweep::<V>(token, self, sizes, &[], &mut []);
     }
 }
 
@@ -294,13 +294,13 @@ impl<T: Real> Kernel<T> for TraceBlockContract<'_, T> {
     #[inline(always)]
     fn run<V: Lanes<Element = T>>(self, token: V::Token) {
         let sizes = self.sizes();
-        sweep::<V, true>(token, self.block, sizes, self.carried_signal, self.gradient);
+        sweep::<V>(token, self.block, sizes, self.carried_signal, self.gradient);
     }
 }
 
-/// (3), and (4) if `CONTRACT`: six traces at a time, then one by one.
+/// (3), and (4) if there is a signal.
 #[inline(always)]
-fn sweep<V: Lanes, const CONTRACT: bool>(
+fn sweep<V: Lanes>(
     token: V::Token,
     op: TraceBlock<'_, V::Element>,
     (traces, row): (usize, usize),
@@ -313,7 +313,6 @@ fn sweep<V: Lanes, const CONTRACT: bool>(
     let (factors, kept) = op.factors.split_at(op.steps * traces);
     let sweep = Sweep::<V> {
         token,
-        steps: op.steps,
         traces,
         row,
         reach: op.columns.next_multiple_of(V::WIDTH).min(row),
@@ -324,17 +323,5 @@ fn sweep<V: Lanes, const CONTRACT: bool>(
         carried_signal,
         presynaptic: op.presynaptic,
     };
-    // Twelve accumulators of six traces by two vectors leave room for the operands in sixteen registers.
-    let mut first = 0;
-    while first < traces {
-        let count = if traces - first >= 6 { 6 } else { 1 };
-        let rows = first * row..(first + count) * row;
-        let gradient = if CONTRACT { &mut gradient[rows.clone()] } else { [].as_mut_slice() };
-        if count == 6 {
-            sweep.traces::<6, CONTRACT>(first, &mut op.trace[rows], gradient);
-        } else {
-            sweep.traces::<1, CONTRACT>(first, &mut op.trace[rows], gradient);
-        }
-        first += count;
-    }
+    sweep.run(op.trace, gradient);
 }

@@ -1,4 +1,5 @@
-//! Register tiles of a block: some traces by some vectors, all steps, each element read and written once.
+//! Register tiles of a block: some traces by some vectors, all steps, each element read and written once. What is carried in
+//! is contracted just before.
 //!
 //! ```text
 //! (3) E_K = P_0 E_0 + sum over s of (P_s u_s) z_s          (4) G += omega E_0
@@ -12,7 +13,6 @@ use crate::strided::Strided;
 /// What all register tiles share.
 pub(super) struct Sweep<'a, V: Lanes> {
     pub(super) token: V::Token,
-    pub(super) steps: usize,
     pub(super) traces: usize,
     /// Elements of a trace row.
     pub(super) row: usize,
@@ -23,47 +23,89 @@ pub(super) struct Sweep<'a, V: Lanes> {
     pub(super) factors: &'a [V::Element],
     /// `[traces]`: P_0.
     pub(super) kept: &'a [V::Element],
-    /// `[units]`: omega.
+    /// `[units]`: omega; none without (4).
     pub(super) carried_signal: &'a [V::Element],
     pub(super) presynaptic: Strided<'a, V::Element>,
 }
 
 impl<V: Lanes> Sweep<'_, V> {
-    /// (3) and (4) for `TRACES` neighbouring traces from `first` on, whose rows are `trace` and `gradient`.
+    /// (3) and (4) for all traces: as many at a time as there are registers, then fewer. Twelve accumulators, of six traces
+    /// by two vectors, leave room for the operands in sixteen registers; 24 of eight by three in twice as many.
     #[inline(always)]
-    pub(super) fn traces<const TRACES: usize, const CONTRACT: bool>(
+    pub(super) fn run(&self, trace: &mut [V::Element], gradient: &mut [V::Element]) {
+        let (mut trace, mut gradient, mut first) = (trace, gradient, 0);
+        while first < self.traces {
+            let left = self.traces - first;
+            let count = match left {
+                8.. if V::REGISTERS >= 32 => 8,
+                6.. if V::REGISTERS < 32 => 6,
+                3.. if V::REGISTERS < 32 => 3,
+                4.. => 4,
+                2.. if V::REGISTERS >= 32 => 2,
+                _ => 1,
+            };
+            let (here, others) = trace.split_at_mut(count * self.row);
+            trace = others;
+            let (sums, others) = gradient.split_at_mut((count * self.row).min(gradient.len()));
+            gradient = others;
+            if V::REGISTERS >= 32 {
+                match count {
+                    8 => self.traces::<8, 3>(first, here, sums),
+                    4 => self.traces::<4, 3>(first, here, sums),
+                    2 => self.traces::<2, 3>(first, here, sums),
+                    _ => self.traces::<1, 3>(first, here, sums),
+                }
+            } else {
+                match count {
+                    6 => self.traces::<6, 2>(first, here, sums),
+                    3 => self.traces::<3, 2>(first, here, sums),
+                    _ => self.traces::<1, 2>(first, here, sums),
+                }
+            }
+            first += count;
+        }
+    }
+
+    /// (3) and (4) for `TRACES` neighbouring traces from `first` on, whose rows are `trace` and `gradient`: `N` vectors at a
+    /// time, then fewer.
+    #[inline(always)]
+    fn traces<const TRACES: usize, const N: usize>(
         &self,
         first: usize,
         trace: &mut [V::Element],
         gradient: &mut [V::Element],
     ) {
         let reach = self.reach;
-        let (pairs, body) = (reach - reach % (2 * V::WIDTH), reach - reach % V::WIDTH);
         let mut tile = Tile::<V, TRACES> {
             token: self.token,
-            factors: self.factors.get(first..).unwrap_or_default(),
+            first,
             kept: self.kept[first..first + TRACES].try_into().expect("so many traces"),
-            omega: [V::Element::ZERO; TRACES],
+            omega: None,
             trace: rows(trace, self.row, reach),
-            gradient: if CONTRACT {
-                rows(gradient, self.row, reach)
-            } else {
-                [(); TRACES].map(|()| [].as_mut_slice())
-            },
+            gradient: [(); TRACES].map(|()| [].as_mut_slice()),
         };
-        if CONTRACT {
-            for (index, omega) in tile.omega.iter_mut().enumerate() {
+        if !self.carried_signal.is_empty() {
+            let mut omegas = [V::Element::ZERO; TRACES];
+            for (index, omega) in omegas.iter_mut().enumerate() {
                 *omega = self.carried_signal[(first + index) % self.carried_signal.len()];
             }
+            (tile.omega, tile.gradient) = (Some(omegas), rows(gradient, self.row, reach));
         }
-        for start in (0..pairs).step_by(2 * V::WIDTH) {
-            tile.update::<2, true, CONTRACT>(self, start, V::WIDTH);
+        let mut start = 0;
+        while start + N * V::WIDTH <= reach {
+            tile.update::<N, true>(self, start, V::WIDTH);
+            start += N * V::WIDTH;
         }
-        if pairs < body {
-            tile.update::<1, true, CONTRACT>(self, pairs, V::WIDTH);
+        if N > 2 && start + 2 * V::WIDTH <= reach {
+            tile.update::<2, true>(self, start, V::WIDTH);
+            start += 2 * V::WIDTH;
         }
-        if body < reach {
-            tile.update::<1, false, CONTRACT>(self, body, reach - body);
+        if start + V::WIDTH <= reach {
+            tile.update::<1, true>(self, start, V::WIDTH);
+            start += V::WIDTH;
+        }
+        if start < reach {
+            tile.update::<1, false>(self, start, reach - start);
         }
     }
 }
@@ -84,9 +126,11 @@ fn rows<T, const ROWS: usize>(data: &mut [T], row: usize, reach: usize) -> [&mut
 /// A register tile of `TRACES` traces.
 struct Tile<'a, V: Lanes, const TRACES: usize> {
     token: V::Token,
-    factors: &'a [V::Element],
+    /// The first of the traces.
+    first: usize,
     kept: [V::Element; TRACES],
-    omega: [V::Element; TRACES],
+    /// None without (4).
+    omega: Option<[V::Element; TRACES]>,
     trace: [&'a mut [V::Element]; TRACES],
     gradient: [&'a mut [V::Element]; TRACES],
 }
@@ -94,7 +138,7 @@ struct Tile<'a, V: Lanes, const TRACES: usize> {
 impl<V: Lanes, const TRACES: usize> Tile<'_, V, TRACES> {
     /// `VECTORS` vectors from column `start` on, each of `width` elements: fewer than a whole vector only if not `FULL`.
     #[inline(always)]
-    fn update<const VECTORS: usize, const FULL: bool, const CONTRACT: bool>(
+    fn update<const VECTORS: usize, const FULL: bool>(
         &mut self,
         sweep: &Sweep<'_, V>,
         start: usize,
@@ -105,14 +149,14 @@ impl<V: Lanes, const TRACES: usize> Tile<'_, V, TRACES> {
         let length = VECTORS * width;
         let zero = V::splat(token, V::Element::ZERO);
         let mut sums = [[zero; VECTORS]; TRACES];
-        if CONTRACT || !sweep.forgotten {
+        if self.omega.is_some() || !sweep.forgotten {
+            let omega = self.omega.unwrap_or([V::Element::ZERO; TRACES]);
             for (index, sums) in sums.iter_mut().enumerate() {
-                let kept = V::splat(token, self.kept[index]);
+                let (kept, omega) = (V::splat(token, self.kept[index]), V::splat(token, omega[index]));
                 let carried = &self.trace[index][start..start + length];
                 for (vector, sum) in sums.iter_mut().enumerate() {
                     let carried = V::load_part::<FULL>(token, &carried[vector * width..][..width]);
-                    if CONTRACT {
-                        let omega = V::splat(token, self.omega[index]);
+                    if self.omega.is_some() {
                         let gradient = &mut self.gradient[index][start..start + length];
                         let gradient = &mut gradient[vector * width..][..width];
                         let total = omega.mul_add(carried, V::load_part::<FULL>(token, gradient));
@@ -125,13 +169,11 @@ impl<V: Lanes, const TRACES: usize> Tile<'_, V, TRACES> {
                 sums = [[zero; VECTORS]; TRACES];
             }
         }
-        // Counted by hand: iterators over chunks would divide, once a tile.
-        let (mut z_at, mut factors_at) = (start, 0);
-        for _ in 0..sweep.steps {
-            let source = &sweep.presynaptic.data[z_at..][..length];
-            let factors = &self.factors[factors_at..][..TRACES];
-            z_at += sweep.presynaptic.stride;
-            factors_at += sweep.traces;
+        let (first, Strided { data, stride }) = (self.first, sweep.presynaptic);
+        let mut z_at = start;
+        for factors in sweep.factors.chunks_exact(sweep.traces) {
+            let (source, factors) = (&data[z_at..z_at + length], &factors[first..first + TRACES]);
+            z_at += stride;
             let mut z = [zero; VECTORS];
             for (vector, z) in z.iter_mut().enumerate() {
                 *z = V::load_part::<FULL>(token, &source[vector * width..][..width]);
