@@ -234,10 +234,22 @@ impl<T: Real> Kernel<T> for TraceStep<'_, T> {
         if sizes.is_empty() {
             return;
         }
+        if sizes.columns.is_multiple_of(V::WIDTH) {
+            self.rows::<V, true>(token, sizes);
+        } else {
+            self.rows::<V, false>(token, sizes);
+        }
+    }
+}
+
+impl<T: Real> TraceStep<'_, T> {
+    /// (1), of rows of whole vectors or of any.
+    #[inline(always)]
+    fn rows<V: Lanes<Element = T>, const WHOLE: bool>(self, token: V::Token, sizes: Sizes) {
         self.for_each_row(sizes, |_, row| {
             let traces = row.trace.chunks_exact_mut(sizes.columns);
             for ((trace, unit), &influence) in traces.zip(sizes.unit_of_each_trace()).zip(row.influence) {
-                sweep::step::<V>(token, [row.decay[unit], influence], row.presynaptic, trace);
+                sweep::step::<V, WHOLE>(token, [row.decay[unit], influence], row.presynaptic, trace);
             }
         });
     }
@@ -252,6 +264,18 @@ impl<T: Real> Kernel<T> for TraceStepContract<'_, T> {
         if sizes.is_empty() {
             return;
         }
+        if sizes.columns.is_multiple_of(V::WIDTH) {
+            self.rows::<V, true>(token, sizes);
+        } else {
+            self.rows::<V, false>(token, sizes);
+        }
+    }
+}
+
+impl<T: Real> TraceStepContract<'_, T> {
+    /// (1) and (2), of rows of whole vectors or of any.
+    #[inline(always)]
+    fn rows<V: Lanes<Element = T>, const WHOLE: bool>(self, token: V::Token, sizes: Sizes) {
         let Self { step: op, signal, gradient } = self;
         op.for_each_row(sizes, |row_index, row| {
             let signal = &signal[row_index * sizes.units..][..sizes.units];
@@ -260,7 +284,7 @@ impl<T: Real> Kernel<T> for TraceStepContract<'_, T> {
             for (((trace, sum), unit), &influence) in pairs.zip(sizes.unit_of_each_trace()).zip(row.influence)
             {
                 let factors = [row.decay[unit], influence, signal[unit]];
-                sweep::step_contract::<V>(token, factors, row.presynaptic, trace, sum);
+                sweep::step_contract::<V, WHOLE>(token, factors, row.presynaptic, trace, sum);
             }
         });
     }
@@ -275,13 +299,25 @@ impl<T: Real> Kernel<T> for TraceContract<'_, T> {
         if sizes.is_empty() {
             return;
         }
+        if sizes.columns.is_multiple_of(V::WIDTH) {
+            self.rows::<V, true>(token, sizes);
+        } else {
+            self.rows::<V, false>(token, sizes);
+        }
+    }
+}
+
+impl<T: Real> TraceContract<'_, T> {
+    /// (2), of rows of whole vectors or of any.
+    #[inline(always)]
+    fn rows<V: Lanes<Element = T>, const WHOLE: bool>(self, token: V::Token, sizes: Sizes) {
         let rows = self.active.iter().zip(self.signal.chunks_exact(sizes.units));
         for ((_, signal), trace) in
             rows.zip(self.trace.chunks_exact(self.gradient.len())).filter(|((active, _), _)| **active)
         {
             let pairs = trace.chunks_exact(sizes.columns).zip(self.gradient.chunks_exact_mut(sizes.columns));
             for ((trace, sum), unit) in pairs.zip(sizes.unit_of_each_trace()) {
-                sweep::contract::<V>(token, signal[unit], trace, sum);
+                sweep::contract::<V, WHOLE>(token, signal[unit], trace, sum);
             }
         }
     }

@@ -34,11 +34,16 @@ impl<V: Lanes> Sweep<'_, V> {
     #[inline(always)]
     pub(super) fn run(&self, trace: &mut [V::Element], gradient: &mut [V::Element]) {
         let (mut trace, mut gradient, mut first) = (trace, gradient, 0);
+        // A few steps with (4) are bound by memory, of which small tiles keep less waiting at a time.
+        let most = match self.carried_signal.is_empty() || self.factors.len() > 8 * self.traces {
+            _ if V::REGISTERS < 32 => 6,
+            true => 8,
+            false => 4,
+        };
         while first < self.traces {
             let left = self.traces - first;
             let count = match left {
-                8.. if V::REGISTERS >= 32 => 8,
-                6.. if V::REGISTERS < 32 => 6,
+                _ if left >= most => most,
                 3.. if V::REGISTERS < 32 => 3,
                 4.. => 4,
                 2.. if V::REGISTERS >= 32 => 2,
