@@ -14,6 +14,7 @@ use crate::activation::{sigmoid, sigmoid_slope, tanh, tanh_slope};
 use crate::lanes::Lanes;
 use crate::level::Kernel;
 use crate::planes::{Part, PerUnit, check_lengths, sweep_side_by_side};
+use crate::quantized::rounder;
 use crate::real::Real;
 
 /// One forward step of eLSTM cells with every local factor, equations (1) to (3), for a batch of rows.
@@ -22,7 +23,8 @@ use crate::real::Real;
 /// neither read nor written.
 ///
 /// Accuracy: the activations have at most 1.5 ULP of their arguments as rounded; products and sums round once each
-/// (fused where the level has it). What is not finite gives results that are not finite, or saturated gates; never a panic.
+/// (fused where the level has it), and small states to whole multiples of [`Real::TRACE_QUANTUM`]. What is not finite gives
+/// results that are not finite, or saturated gates; never a panic.
 ///
 /// # Panics
 ///
@@ -133,7 +135,8 @@ impl<T: Real> PerUnit<T> for Row<'_, T> {
         let z = tanh(token, w_z.mul_add(c, part.load(token, self.projection, 0)));
         let f = sigmoid(token, w_f.mul_add(c, part.load(token, self.projection, 1)));
         let renewed = V::splat(token, T::ONE) - f;
-        part.store(f.mul_add(c, renewed * z), self.state, 0);
+        let rounder = rounder(token);
+        part.store(f.mul_add(c, renewed.mul_add(z, rounder)) - rounder, self.state, 0);
         // (2)
         let s_z = renewed * tanh_slope(token, z);
         let s_f = (c - z) * sigmoid_slope(token, f);

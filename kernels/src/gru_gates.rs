@@ -16,6 +16,7 @@ use crate::activation::{sigmoid, tanh};
 use crate::lanes::Lanes;
 use crate::level::Kernel;
 use crate::planes::{Part, PerUnit, check_lengths, sweep_side_by_side};
+use crate::quantized::rounder;
 use crate::real::Real;
 
 mod backward;
@@ -33,7 +34,8 @@ pub const GRU_SAVED: usize = 5;
 /// neither read nor written.
 ///
 /// Accuracy: the activations have at most 1.5 ULP of their arguments as rounded; products and sums round once each
-/// (fused where the level has it). What is not finite gives results that are not finite, or saturated gates; never a panic.
+/// (fused where the level has it), and small states to whole multiples of [`Real::TRACE_QUANTUM`]. What is not finite gives
+/// results that are not finite, or saturated gates; never a panic.
 ///
 /// # Panics
 ///
@@ -130,7 +132,9 @@ impl<T: Real> PerUnit<T> for Row<'_, T> {
         let n = tanh(token, r.mul_add(h_n, part.load(token, self.input, 2)));
         // (2)
         let h: V = part.load(token, self.state, 0);
-        part.store(z.mul_add(h, (V::splat(token, T::ONE) - z) * n), self.state, 0);
+        let rounder = rounder(token);
+        let renewed = V::splat(token, T::ONE) - z;
+        part.store(z.mul_add(h, renewed.mul_add(n, rounder)) - rounder, self.state, 0);
         part.store(r, self.saved, 0);
         part.store(z, self.saved, 1);
         part.store(n, self.saved, 2);

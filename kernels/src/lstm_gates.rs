@@ -23,6 +23,7 @@ use crate::activation::{
 use crate::lanes::Lanes;
 use crate::lanes::several::{SIDE, Several};
 use crate::level::Kernel;
+use crate::quantized::rounder;
 use crate::real::Real;
 
 mod backward;
@@ -37,8 +38,8 @@ pub const GATES: usize = 4;
 /// Shapes, row-major, with `rows = active.len()`: see the fields. No two slices may overlap (the borrow checker sees
 /// to it); `cell` is read as c_{t-1} and overwritten by c_t.
 ///
-/// Accuracy: the activations have at most 1.5 ULP; products round once each (fused where the level has it). Relu's slope
-/// is 0 where c_t is not above 0. NaN or infinite preactivations give non-finite factors or saturated gates, never a panic.
+/// Accuracy: the activations have at most 1.5 ULP; products round once each (fused where the level has it), and
+/// small cells to whole multiples of [`Real::TRACE_QUANTUM`]. Relu's slope is 0 where c_t is not above 0. NaN or infinite preactivations give non-finite factors or saturated gates, never a panic.
 /// Rows that are not active are neither read nor written.
 ///
 /// # Panics
@@ -194,7 +195,8 @@ impl<T: Real> Row<'_, T> {
         let ig = i * g;
         // (2)
         let cell_prev = V::load_part::<FULL>(token, &self.cell[lanes.clone()]);
-        f.mul_add(cell_prev, ig).store_part::<FULL>(&mut self.cell[lanes.clone()]);
+        let rounder = rounder::<V>(token);
+        (f.mul_add(cell_prev, ig + rounder) - rounder).store_part::<FULL>(&mut self.cell[lanes.clone()]);
         o.store_part::<FULL>(&mut self.out[lanes.clone()]);
         // (3)
         // Fused, i g - (i g) i has no cancellation that matters: the second product is exact.

@@ -13,6 +13,7 @@ use crate::activation::{sigmoid, sigmoid_slope};
 use crate::lanes::Lanes;
 use crate::level::Kernel;
 use crate::planes::{Part, PerUnit, check_lengths, sweep_side_by_side};
+use crate::quantized::rounder;
 use crate::real::Real;
 
 /// One forward step of minGRU cells with every local factor, equations (1) and (2), for a batch of rows.
@@ -20,8 +21,9 @@ use crate::real::Real;
 /// Shapes, row-major, with `rows = active.len()`: see the fields. No two slices overlap. Rows that are not active are
 /// neither read nor written.
 ///
-/// Accuracy: the gate has at most 1.5 ULP; products and sums round once each (fused where the level has it). What is not
-/// finite gives a state that is not finite, or a saturated gate; never a panic.
+/// Accuracy: the gate has at most 1.5 ULP; products and sums round once each (fused where the level has it), and
+/// small states to whole multiples of [`Real::TRACE_QUANTUM`]. What is not finite gives a state that is not finite, or a
+/// saturated gate; never a panic.
 ///
 /// # Panics
 ///
@@ -116,7 +118,8 @@ impl<T: Real> PerUnit<T> for Row<'_, T> {
         // (1)
         let u = sigmoid(token, part.load(token, self.projection, 1));
         let kept = V::splat(token, T::ONE) - u;
-        part.store(u.mul_add(v, kept * h), self.state, 0);
+        let rounder = rounder(token);
+        part.store(u.mul_add(v, kept.mul_add(h, rounder)) - rounder, self.state, 0);
         // (2)
         part.store(kept, self.decay, 0);
         part.store(u, self.influence, 0);

@@ -1,10 +1,15 @@
-//! Traces as whole multiples of a quantum: what keeps silent ones off subnormal numbers.
+//! Recursions that decay as whole multiples of a quantum: what keeps silent ones off subnormal numbers.
 //!
 //! ```text
 //! (x + R) - R        R = 1.5 q / epsilon, q = the quantum: below q / (2 epsilon), the nearest multiple of q
 //! ```
 //!
 //! The sum has R's exponent, whose last digit is worth q; the difference is exact. What is larger changes by at most one ULP.
+//!
+//! Whatever a kernel multiplies by a decay and keeps for the next step is rounded so: traces (`recursion`, `trace`,
+//! `unit_trace`), what is carried back (`unit_back`, `lstm_gates`, `gru_gates`), states (`pair_cell`, `min_gru`, `elstm`,
+//! `lstm_gates`, `gru_gates`) and the averages of `update`, those of squares with a quantum of their own. A sum that is made
+//! of multiply-adds begins with R, and the rule costs one subtraction.
 
 use crate::lanes::Lanes;
 use crate::real::Real;
@@ -27,4 +32,16 @@ pub(crate) fn rounders<V: Lanes>(token: V::Token, start: usize) -> [V; 2] {
 #[inline(always)]
 pub(crate) fn quantized<V: Lanes>(rounder: V, value: V) -> V {
     (value + rounder) - rounder
+}
+
+/// The same, and of the negative value the negative to the bit: R takes the sign of the value.
+#[inline(always)]
+pub(crate) fn evenly_quantized<V: Lanes>(rounder: V, value: V) -> V {
+    quantized(rounder.copy_sign(value), value)
+}
+
+/// [`Real::SQUARE_ROUNDER`] in all lanes: R for averages of squares.
+#[inline(always)]
+pub(crate) fn square_rounder<V: Lanes>(token: V::Token) -> V {
+    V::splat(token, V::Element::SQUARE_ROUNDER)
 }

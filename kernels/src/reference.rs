@@ -26,9 +26,13 @@ pub use pair::{
     pair_trace_step_contract,
 };
 
-/// A small trace is a whole multiple of the quantum.
+/// What decays is, where it is small, a whole multiple of the quantum.
 fn quantized<T: Real>(x: f64) -> T {
-    let quantum = T::TRACE_QUANTUM.to_f64();
+    quantized_by(T::TRACE_QUANTUM, x)
+}
+
+fn quantized_by<T: Real>(quantum: T, x: f64) -> T {
+    let quantum = quantum.to_f64();
     let small = (x / quantum).abs() < 0.5 / T::EPSILON.to_f64();
     T::from_f64(if small { (x / quantum).round_ties_even() * quantum } else { x })
 }
@@ -86,7 +90,7 @@ pub fn lstm_gates<T: Real>(op: LstmGates<'_, T>) {
             let gates = [logistic(z(0)), logistic(z(1)), z(2).tanh(), logistic(z(3))];
             let [i, f, g, o] = gates.map(|gate| T::from_f64(gate).to_f64());
             let cell_prev = op.cell[j].to_f64();
-            let c = f * cell_prev + i * g;
+            let c = quantized::<T>(f * cell_prev + i * g).to_f64();
             let (phi, phi_slope) = phi(op.nonlinearity, c);
             let factors =
                 [g * i * (1.0 - i), cell_prev * f * (1.0 - f), i * (1.0 - g * g), phi * o * (1.0 - o)];
@@ -113,7 +117,7 @@ pub fn lstm_gates_backward<T: Real>(op: LstmGatesBackward<'_, T>) {
             let slot = &mut op.influence[(GATES * row + gate) * hidden + unit];
             *slot = if op.active[row] { T::from_f64(outer * slot.to_f64()) } else { T::ZERO };
         }
-        let carried = T::from_f64(dc * op.forget_gate[j].to_f64());
+        let carried = quantized(dc * op.forget_gate[j].to_f64());
         op.cell_gradient[j] = if op.active[row] { carried } else { T::ZERO };
     }
 }
@@ -247,8 +251,8 @@ pub fn sgd<T: Real>(op: Sgd<'_, T>) {
 pub fn rms_prop<T: Real>(op: RmsProp<'_, T>) {
     for ((w, g), v) in op.parameters.iter_mut().zip(op.gradient).zip(op.square) {
         let (rho, g) = (op.decay.to_f64(), g.to_f64());
-        let square = rho * v.to_f64() + (1.0 - rho) * g * g;
-        *v = T::from_f64(square);
+        *v = quantized_by(T::SQUARE_QUANTUM, rho * v.to_f64() + (1.0 - rho) * g * g);
+        let square = v.to_f64();
         *w = T::from_f64(w.to_f64() - op.rate.to_f64() * g / (square.sqrt() + op.epsilon.to_f64()));
     }
 }
@@ -258,8 +262,9 @@ pub fn adam<T: Real>(op: Adam<'_, T>) {
     let averages = op.mean.iter_mut().zip(op.square);
     for ((w, g), (m, v)) in op.parameters.iter_mut().zip(op.gradient).zip(averages) {
         let ([b1, b2], g) = (op.decays.map(T::to_f64), g.to_f64());
-        let (mean, square) = (b1 * m.to_f64() + (1.0 - b1) * g, b2 * v.to_f64() + (1.0 - b2) * g * g);
-        (*m, *v) = (T::from_f64(mean), T::from_f64(square));
+        *m = quantized(b1 * m.to_f64() + (1.0 - b1) * g);
+        *v = quantized_by(T::SQUARE_QUANTUM, b2 * v.to_f64() + (1.0 - b2) * g * g);
+        let (mean, square) = (m.to_f64(), v.to_f64());
         let root = (square * op.correction.to_f64()).sqrt();
         *w = T::from_f64(w.to_f64() - op.rate.to_f64() * mean / (root + op.epsilon.to_f64()));
     }

@@ -14,6 +14,7 @@ use core::ops::Range;
 
 use crate::lanes::Lanes;
 use crate::level::Kernel;
+use crate::quantized::{rounder, square_rounder};
 use crate::real::Real;
 
 mod online;
@@ -49,13 +50,14 @@ pub struct Sgd<'a, T> {
     pub parameters: &'a mut [T],
 }
 
-/// `RMSProp`, equation (2). Conventions as for [`Sgd`].
+/// `RMSProp`, equation (2). Conventions as for [`Sgd`]. Small averages are rounded to whole multiples of
+/// [`Real::SQUARE_QUANTUM`].
 ///
 /// # Panics
 ///
 /// [`Level::run`](crate::Level::run) panics if the lengths differ.
 ///
-/// Cost: 8 FLOPs with a division and a root, three reads and two writes per weight.
+/// Cost: 9 FLOPs with a division and a root, three reads and two writes per weight.
 ///
 /// ```
 /// use eligibility_kernels::{Level, update::RmsProp};
@@ -81,13 +83,14 @@ pub struct RmsProp<'a, T> {
     pub parameters: &'a mut [T],
 }
 
-/// Adam, equation (3). Conventions as for [`Sgd`].
+/// Adam, equation (3). Conventions as for [`Sgd`]. Small averages are rounded to whole multiples of
+/// [`Real::TRACE_QUANTUM`], those of squares of [`Real::SQUARE_QUANTUM`].
 ///
 /// # Panics
 ///
 /// [`Level::run`](crate::Level::run) panics if the lengths differ.
 ///
-/// Cost: 11 FLOPs with a division and a root, four reads and three writes per weight.
+/// Cost: 14 FLOPs with a division and a root, four reads and three writes per weight.
 ///
 /// ```
 /// use eligibility_kernels::{Level, update::Adam};
@@ -199,7 +202,9 @@ impl<T: Real> Update<T> for RmsProp<'_, T> {
         // (2)
         let (decay, rest) = (V::splat(token, self.decay), V::splat(token, T::ONE - self.decay));
         let v = &mut self.square[lanes.clone()];
-        let square = decay.mul_add(V::load_part::<FULL>(token, v), rest * (g * g));
+        let rounder = square_rounder(token);
+        // The square of a tiny gradient is subnormal by itself, but not in a sum with R.
+        let square = (rest * g).mul_add(g, decay.mul_add(V::load_part::<FULL>(token, v), rounder)) - rounder;
         square.store_part::<FULL>(v);
         let w = &mut self.parameters[lanes];
         let step = V::splat(token, self.rate) * g / (square.sqrt() + V::splat(token, self.epsilon));
@@ -229,10 +234,12 @@ impl<T: Real> Update<T> for Adam<'_, T> {
         let (b1, rest1) = (V::splat(token, self.decays[0]), V::splat(token, T::ONE - self.decays[0]));
         let (b2, rest2) = (V::splat(token, self.decays[1]), V::splat(token, T::ONE - self.decays[1]));
         let m = &mut self.mean[lanes.clone()];
-        let mean = b1.mul_add(V::load_part::<FULL>(token, m), rest1 * g);
+        let rounder = rounder(token);
+        let mean = rest1.mul_add(g, b1.mul_add(V::load_part::<FULL>(token, m), rounder)) - rounder;
         mean.store_part::<FULL>(m);
         let v = &mut self.square[lanes.clone()];
-        let square = b2.mul_add(V::load_part::<FULL>(token, v), rest2 * (g * g));
+        let rounder = square_rounder(token);
+        let square = (rest2 * g).mul_add(g, b2.mul_add(V::load_part::<FULL>(token, v), rounder)) - rounder;
         square.store_part::<FULL>(v);
         let root = (square * V::splat(token, self.correction)).sqrt();
         let w = &mut self.parameters[lanes];

@@ -11,6 +11,7 @@ use crate::activation::{sigmoid_slope, tanh_slope};
 use crate::lanes::Lanes;
 use crate::level::Kernel;
 use crate::planes::{Part, PerUnit, check_lengths, sweep};
+use crate::quantized::rounder;
 use crate::real::Real;
 
 /// One step back through the gates, equation (3) and the first term of (4), for a batch of rows.
@@ -20,7 +21,8 @@ use crate::real::Real;
 /// Shapes, row-major, with `rows = active.len()`: see the fields. No two slices overlap. Of rows that are not active
 /// nothing is read; all their gradients become zero.
 ///
-/// Accuracy: one rounding per product and sum. What is not finite gives results that are not finite, never a panic.
+/// Accuracy: one rounding per product and sum; small values of `hidden_gradient` are rounded to whole multiples of
+/// [`Real::TRACE_QUANTUM`]. What is not finite gives results that are not finite, never a panic.
 ///
 /// # Panics
 ///
@@ -132,6 +134,7 @@ impl<T: Real> PerUnit<T> for Row<'_, T> {
         part.store(d_z, self.recurrent, 1);
         part.store(d_n * r, self.recurrent, 2);
         // (4), first term
-        part.store(dh * z, self.hidden, 0);
+        let rounder = rounder(token);
+        part.store(z.mul_add(dh, rounder) - rounder, self.hidden, 0);
     }
 }

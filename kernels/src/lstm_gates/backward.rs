@@ -9,6 +9,7 @@ use super::GATES;
 use crate::lanes::Lanes;
 use crate::level::Kernel;
 use crate::planes::{Part, PerUnit, sweep};
+use crate::quantized::rounder;
 use crate::real::Real;
 
 /// One step back through the gates, equation (5), for a batch of rows.
@@ -20,8 +21,9 @@ use crate::real::Real;
 /// gradient of the preactivations: a tape needs no second buffer. Of rows that are not active nothing is read; their
 /// `cell_gradient` and `influence` become zero.
 ///
-/// Accuracy: one rounding per product and sum, the multiply-add fused where the level has it. What is not finite gives
-/// results that are not finite, never a panic.
+/// Accuracy: one rounding per product and sum, the multiply-add fused where the level has it; small values of
+/// `cell_gradient` are rounded to whole multiples of [`Real::TRACE_QUANTUM`]. What is not finite gives results that are not
+/// finite, never a panic.
 ///
 /// # Panics
 ///
@@ -130,6 +132,7 @@ impl<T: Real> PerUnit<T> for Row<'_, T> {
             part.store(outer * factors, self.influence, gate);
         }
         let forget: V = part.load(token, self.forget, 0);
-        part.store(dc * forget, self.dc, 0);
+        let rounder = rounder(token);
+        part.store(forget.mul_add(dc, rounder) - rounder, self.dc, 0);
     }
 }

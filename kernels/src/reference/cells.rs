@@ -34,7 +34,8 @@ pub fn pair_cell<T: Real>(op: PairCell<'_, T>) {
         let h = [0, 1].map(|k| op.state[at(2, k)].to_f64());
         for k in 0..2 {
             let (gain, x) = (op.gain[j].to_f64(), op.projection[at(2, k)].to_f64());
-            let (h_k, slope) = phi(op.nonlinearity, a[2 * k] * h[0] + a[2 * k + 1] * h[1] + gain * x);
+            let p = quantized::<T>(a[2 * k] * h[0] + a[2 * k + 1] * h[1] + gain * x).to_f64();
+            let (h_k, slope) = phi(op.nonlinearity, p);
             op.state[at(2, k)] = T::from_f64(h_k);
             if op.nonlinearity != Nonlinearity::Identity {
                 op.decay_out[at(4, 2 * k)] = T::from_f64(slope * a[2 * k]);
@@ -75,7 +76,7 @@ pub fn min_gru<T: Real>(op: MinGru<'_, T>) {
         let (single, at) = (row * op.units + j, |plane: usize| (2 * row + plane) * op.units + j);
         let (v, h) = (op.projection[at(0)].to_f64(), op.state[single].to_f64());
         let u = logistic(op.projection[at(1)].to_f64());
-        op.state[single] = T::from_f64((1.0 - u) * h + u * v);
+        op.state[single] = quantized((1.0 - u) * h + u * v);
         op.decay[single] = T::from_f64(1.0 - u);
         op.influence[at(0)] = T::from_f64(u);
         op.influence[at(1)] = T::from_f64(u * (1.0 - u) * (v - h));
@@ -92,7 +93,7 @@ pub fn elstm<T: Real>(op: Elstm<'_, T>) {
         let [x_z, x_f] = [0, 1].map(|plane| op.projection[at(plane)].to_f64());
         let (z, f) = ((x_z + w[0] * c).tanh(), logistic(x_f + w[1] * c));
         let s = [(1.0 - f) * (1.0 - z * z), (c - z) * f * (1.0 - f)];
-        op.state[single] = T::from_f64(f * c + (1.0 - f) * z);
+        op.state[single] = quantized(f * c + (1.0 - f) * z);
         op.decay[single] = T::from_f64(f + s[0] * w[0] + s[1] * w[1]);
         for (q, factor) in s.into_iter().enumerate() {
             op.influence[at(q)] = T::from_f64(factor);
@@ -169,7 +170,7 @@ pub fn gru_gates<T: Real>(op: GruGates<'_, T>) {
         // Rounded once, as stored: a gate that is 0 in `T` must be 0 here too when it meets an infinite h_n.
         let [r, z] = [x_r + h_r, x_z + h_z].map(|x| T::from_f64(logistic(x)).to_f64());
         let (n, h) = ((x_n + r * h_n).tanh(), op.state[at(1, 0)].to_f64());
-        op.state[at(1, 0)] = T::from_f64((1.0 - z) * n + z * h);
+        op.state[at(1, 0)] = quantized((1.0 - z) * n + z * h);
         for (slot, value) in [r, z, n, h_n, h].into_iter().enumerate() {
             op.saved[at(GRU_SAVED, slot)] = T::from_f64(value);
         }
@@ -189,7 +190,7 @@ pub fn gru_gates_backward<T: Real>(op: GruGatesBackward<'_, T>) {
             op.input_gradient[at(GRU_GATES, gate)] = T::from_f64(input);
             op.recurrent_gradient[at(GRU_GATES, gate)] = T::from_f64(recurrent);
         }
-        op.hidden_gradient[at(1, 0)] = T::from_f64(dh * z);
+        op.hidden_gradient[at(1, 0)] = quantized(dh * z);
     }
     for (row, j) in places(op.active, op.units, false) {
         op.hidden_gradient[row * op.units + j] = T::ZERO;

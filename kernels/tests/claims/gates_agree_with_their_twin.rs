@@ -3,10 +3,11 @@
 //!
 //! Tolerance: 4 epsilon of the magnitudes that were added or multiplied, and 4 times the smallest subnormal. The activations
 //! take 1.5 ULP = 1.5 epsilon at most, and a slope such as i (1 - i) passes that error on undiminished. Relu's slope may jump
-//! by 1 where the cell is within its error of 0.
+//! by 1 where the cell is within its error of 0. What is kept for the next step is rounded to half a quantum, and the twin's;
+//! beside 4 epsilon of 1 that of the cell is nothing.
 
 use crate::common::case::{Case, Draw, Shape, cases, in_both_types, run};
-use crate::common::{lengths, levels, smallest};
+use crate::common::{assert_quantized, assert_silent, lengths, levels, smallest};
 use eligibility_kernels::activation::Nonlinearity;
 use eligibility_kernels::lstm_gates::{LstmGates, LstmGatesBackward};
 use eligibility_kernels::{Level, Real, reference};
@@ -81,6 +82,9 @@ fn forward_agrees<T: Real>(before: &Case<T, Form, 6>, level: Level) {
         for name in ["cell", "hidden", "forget_gate"] {
             outcome.check(name, j, allowed);
         }
+        if before.active[j / units] {
+            assert_quantized("cell", j, outcome.found["cell"][j]);
+        }
         let near_zero = outcome.expected["cell"][j].to_f64().abs() <= allowed;
         let kink = f64::from(u8::from(before.form.phi == Nonlinearity::Relu && near_zero));
         outcome.check("dhidden_dcell", j, allowed + kink);
@@ -100,7 +104,11 @@ fn back_agrees<T: Real>(before: &Case<T, Form, 5>, level: Level) {
         // Where dE/dc is subnormal it is rounded to a whole number of the smallest, and the factor multiplies that.
         let rounded = TOLERANCE * (T::EPSILON.to_f64() * dc + smallest::<T>());
         let limit = |factor: T| rounded * (1.0 + factor.to_f64().abs());
-        outcome.check("cell_gradient", j, limit(before["forget_gate"][j]));
+        let quantum = 1.001 * T::TRACE_QUANTUM.to_f64();
+        outcome.check("cell_gradient", j, limit(before["forget_gate"][j]) + quantum);
+        if before.active[j / units] {
+            assert_quantized("cell_gradient", j, outcome.found["cell_gradient"][j]);
+        }
         for gate in 0..4 {
             let index = (4 * (j / units) + gate) * units + j % units;
             outcome.check("influence", index, limit(before["influence"][index]));
@@ -137,6 +145,25 @@ fn a_subnormal_gradient_meets_a_large_factor() {
     case["influence"][2] = 1e15;
     for level in levels() {
         back_agrees(&case, level);
+    }
+}
+
+/// With a forget gate of 0.75 no more than 1 / (2 - 1.5) quanta are left.
+#[test]
+fn a_silent_cell_and_its_gradient_end_within_two_quanta_and_not_on_a_subnormal() {
+    let form = Form { units: 19, phi: Nonlinearity::Tanh };
+    for level in levels() {
+        let mut case = Case::<f32, _, 6>::ones(form, form.forward(), 1);
+        case["preactivation"].fill(0.0);
+        case["preactivation"][19..38].fill(3.0_f32.ln());
+        (0..400).for_each(|_| forward(&mut case, Some(level)));
+        assert_silent("cell", &case["cell"], f32::TRACE_QUANTUM, 2.0);
+
+        let mut case = Case::<f32, _, 5>::ones(form, form.back(), 1);
+        case["hidden_gradient"].fill(0.0);
+        case["forget_gate"].fill(0.75);
+        (0..400).for_each(|_| back(&mut case, Some(level)));
+        assert_silent("cell_gradient", &case["cell_gradient"], f32::TRACE_QUANTUM, 2.0);
     }
 }
 

@@ -2,11 +2,12 @@
 //! the step back is the transposed derivative of the twin's step.
 //!
 //! Tolerance: an activation adds 2 epsilon (1.5 ULP, and the twin's own) to what its argument is off by, no slope being larger
-//! than 1; of the way back, each value is a product of at most 6 factors or roundings, an epsilon each.
+//! than 1; of the way back, each value is a product of at most 6 factors or roundings, an epsilon each. What is kept for the
+//! next step is rounded to half a quantum, and the twin's; beside 5 epsilon of 1 that of the state is nothing.
 
 use crate::common::case::{Case, Draw, Shape, cases, in_both_types, run};
 use crate::common::derivative::{assert_derivative, derivative, moderate};
-use crate::common::{lengths, levels, smallest};
+use crate::common::{assert_quantized, assert_silent, lengths, levels, smallest};
 use eligibility_kernels::gru_gates::{GruGates, GruGatesBackward};
 use eligibility_kernels::{Level, Real, reference};
 use proptest::prelude::*;
@@ -77,6 +78,9 @@ fn forward_agrees<T: Real>(before: &Gates<T>, level: Level) {
             continue; // An infinite h_n asks whether r is exactly 0, which one rounding decides.
         }
         check("state", place, next);
+        if before.active[row] {
+            assert_quantized("state", place, outcome.found["state"][place]);
+        }
         for (slot, allowed) in [r, z, n, 0.0, 0.0].into_iter().enumerate() {
             check("saved", (5 * row + slot) * units + j, allowed);
         }
@@ -95,7 +99,11 @@ fn back_agrees<T: Real>(before: &Gates<T>, level: Level) {
             let subnormal = 4.0 * smallest::<T>() * (1.0 + dh) * (1.0 + factor);
             outcome.check(name, index, 6.0 * T::EPSILON.to_f64() * dh * factor + subnormal);
         };
-        check("hidden_gradient", place, 1.0);
+        let (quantum, subnormal) = (1.001 * T::TRACE_QUANTUM.to_f64(), 8.0 * smallest::<T>() * (1.0 + dh));
+        outcome.check("hidden_gradient", place, 6.0 * T::EPSILON.to_f64() * dh + subnormal + quantum);
+        if before.active[row] {
+            assert_quantized("hidden_gradient", place, outcome.found["hidden_gradient"][place]);
+        }
         for (gate, factor) in [saved(3), saved(4) + saved(2), 1.0].into_iter().enumerate() {
             let index = (3 * row + gate) * units + j;
             check("input_gradient", index, factor);
@@ -145,6 +153,24 @@ fn a_reset_gate_of_almost_zero_meets_an_infinite_candidate() {
     gates["recurrent"][2] = f32::INFINITY;
     for level in levels() {
         agrees(&gates, level);
+    }
+}
+
+/// With z = 0.75 no more than 1 / (2 - 1.5) quanta are left.
+#[test]
+fn a_silent_state_and_its_gradient_end_within_two_quanta_and_not_on_a_subnormal() {
+    for level in levels() {
+        let mut gates = Gates::<f32>::ones(19, forward_shapes(19), 1);
+        gates["input"].fill(0.0);
+        gates["recurrent"].fill(0.0);
+        gates["input"][19..38].fill(3.0_f32.ln());
+        (0..400).for_each(|_| forward(&mut gates, Some(level)));
+        assert_silent("state", &gates["state"], f32::TRACE_QUANTUM, 2.0);
+
+        let mut gates = Gates::<f32>::ones(19, back_shapes(19), 1);
+        gates["saved"][19..38].fill(0.75);
+        (0..400).for_each(|_| back(&mut gates, Some(level)));
+        assert_silent("hidden_gradient", &gates["hidden_gradient"], f32::TRACE_QUANTUM, 2.0);
     }
 }
 

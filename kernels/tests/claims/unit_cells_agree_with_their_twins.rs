@@ -3,10 +3,11 @@
 //!
 //! Tolerance: an activation adds 2 epsilon (1.5 ULP, and the twin's own) to what its argument is off by, no slope being larger
 //! than 1; products pass the error of each factor on, times the other, and each of at most 4 roundings adds an epsilon.
+//! Two sums on the way to the state are rounded to half a quantum, and the twin's.
 
 use crate::common::case::{Case, Draw, Shape, cases, in_both_types, run};
 use crate::common::derivative::{assert_derivative, derivative, moderate};
-use crate::common::{lengths, smallest};
+use crate::common::{assert_quantized, assert_silent, lengths, levels, smallest};
 use eligibility_kernels::elstm::Elstm;
 use eligibility_kernels::min_gru::MinGru;
 use eligibility_kernels::{Level, Real, reference};
@@ -56,7 +57,8 @@ fn tolerances<T: Real>(cells: &Cells<T>, row: usize, j: usize) -> [f64; 6] {
     if !elstm {
         // u is off by 2 epsilon, and so is 1 - u; v and h' are what they are multiplied by.
         let sum = (2.0 + 4.0) * epsilon * (x[0] + state);
-        return [sum, 3.0 * epsilon, 2.0 * epsilon, sum, 0.0, 0.0].map(|allowed| allowed + tiny);
+        let next = sum + 1.501 * T::TRACE_QUANTUM.to_f64();
+        return [next, 3.0 * epsilon, 2.0 * epsilon, sum, 0.0, 0.0].map(|allowed| allowed + tiny);
     }
     let w = [0, 1].map(|plane| cells["weights"][plane * units + j].to_f64().abs());
     let [z, f] = [0, 1].map(|gate| epsilon * (2.0 + 2.0 * (x[gate] + w[gate] * state)));
@@ -79,6 +81,9 @@ fn agrees<T: Real>(before: &Cells<T>, level: Level) {
         let names = ["state", "decay", "influence", "influence", "immediate", "immediate"];
         for (slot, allowed) in tolerances(before, row, j).into_iter().enumerate() {
             outcome.check(names[slot], indices[slot], allowed);
+        }
+        if before.active[row] {
+            assert_quantized("state", place, outcome.found["state"][place]);
         }
     }
 }
@@ -114,6 +119,19 @@ proptest! {
     #[test]
     fn local_factors_are_derivatives(cells in all_cells(|length| moderate(length).boxed())) {
         factors_are_derivatives(&cells);
+    }
+}
+
+/// With 1 - u or f = 0.75 no more than 1 / (2 - 1.5) quanta are left.
+#[test]
+fn a_silent_state_ends_within_two_quanta_and_not_on_a_subnormal() {
+    for (level, elstm) in levels().into_iter().flat_map(|level| [(level, false), (level, true)]) {
+        let mut cells = Case::<f32, _, 6>::ones(Form { elstm, units: 19 }, shapes(19), 1);
+        cells["weights"].fill(0.0);
+        cells["projection"].fill(0.0);
+        cells["projection"][19..].fill(if elstm { 3.0_f32.ln() } else { -3.0_f32.ln() });
+        (0..400).for_each(|_| step(&mut cells, Some(level)));
+        assert_silent("state", &cells["state"], f32::TRACE_QUANTUM, 2.0);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Claim: the optimiser updates agree with their scalar twins at every level and for every length.
 
 use crate::common::case::in_both_types;
-use crate::common::{assert_agrees, lengths, levels, ordinary};
+use crate::common::{assert_agrees, assert_silent, lengths, levels, ordinary};
 use eligibility_kernels::update::{Adam, RmsProp, Sgd};
 use eligibility_kernels::{Real, reference};
 use proptest::prelude::*;
@@ -78,6 +78,26 @@ fn check<T: Real>((w, g, m, v): &Vectors<T>) {
 }
 
 in_both_types!(vectors(), check);
+
+/// Averages that keep 0.75 of themselves: no more than 1 / (2 - 1.5) quanta are left. The square of a tiny gradient is none.
+#[test]
+fn silent_averages_end_within_two_quanta_and_not_on_a_subnormal() {
+    let (rate, epsilon, decays) = (0.01_f32, 1e-8, [0.75; 2]);
+    for (level, gradient) in levels().into_iter().flat_map(|level| [(level, [0.0; 19]), (level, [1e-21; 19])])
+    {
+        let (mut square, mut parameters) = ([1.0; 19], [1.0; 19]);
+        let (mut mean, mut adams_square) = ([1.0; 19], [1.0; 19]);
+        for _ in 0..400 {
+            let (gradient, square, parameters) = (&gradient[..], &mut square[..], &mut parameters[..]);
+            level.run(RmsProp { rate, decay: 0.75, epsilon, gradient, square, parameters: &mut *parameters });
+            let (correction, gradient, mean, square) = (1.5, &[0.0; 19][..], &mut mean, &mut adams_square);
+            level.run(Adam { rate, correction, decays, epsilon, gradient, mean, square, parameters });
+        }
+        assert_silent("square", &square, f32::SQUARE_QUANTUM, 2.0);
+        assert_silent("mean", &mean, f32::TRACE_QUANTUM, 2.0);
+        assert_silent("square", &adams_square, f32::SQUARE_QUANTUM, 2.0);
+    }
+}
 
 #[test]
 #[should_panic(expected = "square has 2 elements where there are 1 weights")]

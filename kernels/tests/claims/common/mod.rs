@@ -104,6 +104,18 @@ pub(crate) fn assert_quantized<T: Real>(what: &str, index: usize, found: T) {
     assert!(!small || quanta.fract() == 0.0, "{what}[{index}] is {found}, {quanta} quanta");
 }
 
+/// What silence leaves: 0, or at least a quantum and at most so many; never a subnormal.
+#[track_caller]
+pub(crate) fn assert_silent<T: Real>(what: &str, values: &[T], quantum: T, at_most: f64) {
+    for value in values {
+        let quanta = value.abs().to_f64() / quantum.to_f64();
+        assert!(
+            quanta == 0.0 || (1.0..=at_most).contains(&quanta),
+            "{what} still at {value}, {quanta} quanta"
+        );
+    }
+}
+
 /// Equality to the bit, NaN equal to NaN.
 #[track_caller]
 pub(crate) fn assert_same_bits<T: Real>(what: &str, found: &[T], expected: &[T]) {
