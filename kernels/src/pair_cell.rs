@@ -17,7 +17,7 @@ use crate::activation::{IdentityPhi, Nonlinearity, Phi, ReluPhi, TanhPhi};
 use crate::lanes::Lanes;
 use crate::level::Kernel;
 use crate::planes::{Part, PerUnit, check_lengths, sweep};
-use crate::quantized::{evenly_quantized, rounder};
+use crate::quantized::rounder;
 use crate::real::Real;
 
 /// Scalar parameters of each unit of a [`PairCell`], by which the step is differentiated.
@@ -41,9 +41,10 @@ pub enum PairParameters<'a, T> {
 /// for them are empty.
 ///
 /// Accuracy: the sums of (1) and (3) start with the product of the other component, then that of the component
-/// itself, then the input, a multiply-add each; small p are rounded to whole multiples of [`Real::TRACE_QUANTUM`]; phi and its slope as in
-/// [`Nonlinear`](crate::activation::Nonlinear). A rotation acts on both components alike to the bit. What is not
-/// finite gives results that are not finite, or a saturated phi; never a panic.
+/// itself, then the input, a multiply-add each; small p are rounded to whole multiples of [`Real::TRACE_QUANTUM`]; phi
+/// and its slope as in [`Nonlinear`](crate::activation::Nonlinear). A rotation acts on both components alike: to the bit,
+/// unless p is small or a term lies half-way between two values. What is not finite gives results that are not finite, or a
+/// saturated phi; never a panic.
 ///
 /// # Panics
 ///
@@ -200,8 +201,8 @@ impl<T: Real, N: Phi> PerUnit<T> for Row<'_, T, N> {
         let h: [V; 2] = [part.load(token, self.state, 0), part.load(token, self.state, 1)];
         // (1)
         let rounder = rounder(token);
-        let p_1 = evenly_quantized(rounder, gain.mul_add(x[0], a_11.mul_add(h[0], a_12 * h[1])));
-        let p_2 = evenly_quantized(rounder, gain.mul_add(x[1], a_22.mul_add(h[1], a_21 * h[0])));
+        let p_1 = gain.mul_add(x[0], a_11.mul_add(h[0], a_12.mul_add(h[1], rounder))) - rounder;
+        let p_2 = gain.mul_add(x[1], a_22.mul_add(h[1], a_21.mul_add(h[0], rounder))) - rounder;
         let ((h_1, d_1), (h_2, d_2)) = (N::with_slope(token, p_1), N::with_slope(token, p_2));
         part.store(h_1, self.state, 0);
         part.store(h_2, self.state, 1);

@@ -34,12 +34,6 @@ pub(crate) fn quantized<V: Lanes>(rounder: V, value: V) -> V {
     (value + rounder) - rounder
 }
 
-/// The same, and of the negative value the negative to the bit: R takes the sign of the value.
-#[inline(always)]
-pub(crate) fn evenly_quantized<V: Lanes>(rounder: V, value: V) -> V {
-    quantized(rounder.copy_sign(value), value)
-}
-
 /// [`Real::SQUARE_ROUNDER`] in all lanes: R for averages of squares.
 #[inline(always)]
 pub(crate) fn square_rounder<V: Lanes>(token: V::Token) -> V {
