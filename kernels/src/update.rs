@@ -121,9 +121,29 @@ pub struct Adam<'a, T> {
     pub parameters: &'a mut [T],
 }
 
+/// No update at all: `w <- g`, for a gradient that somebody else uses. What the fused kernels make is written once, and nothing
+/// is read before.
+///
+/// # Panics
+///
+/// [`Level::run`](crate::Level::run) panics if the lengths do not fit each other.
+///
+/// ```
+/// use eligibility_kernels::{Level, update::{OuterUpdate, Store}};
+/// let mut gradient = [f32::NAN; 2];
+/// let update = Store { gradient: &mut gradient };
+/// Level::detect().run(OuterUpdate { signal: &[2.0], presynaptic: &[1.0, 10.0], update });
+/// assert_eq!(gradient, [2.0, 20.0]);
+/// ```
+#[derive(Debug)]
+pub struct Store<'a, T> {
+    /// Out g.
+    pub gradient: &'a mut [T],
+}
+
 /// An update of weights by one of the rules of this module.
 ///
-/// Implemented by [`Sgd`], [`RmsProp`] and [`Adam`]; a bound for the fused kernels, not to be called.
+/// Implemented by [`Sgd`], [`RmsProp`], [`Adam`] and [`Store`]; a bound for the fused kernels, not to be called.
 pub trait Update<T: Real> {
     /// # Panics
     ///
@@ -179,6 +199,21 @@ impl<T: Real> Update<T> for Sgd<'_, T> {
         // (1)
         let w = &mut self.parameters[lanes];
         g.mul_add(V::splat(token, -self.rate), V::load_part::<FULL>(token, w)).store_part::<FULL>(w);
+    }
+}
+
+impl<T: Real> Update<T> for Store<'_, T> {
+    fn check(&self, weights: usize) {
+        check("gradient", self.gradient.len(), weights);
+    }
+    #[inline(always)]
+    fn apply<V: Lanes<Element = T>, const FULL: bool>(
+        &mut self,
+        _token: V::Token,
+        lanes: Range<usize>,
+        g: V,
+    ) {
+        g.store_part::<FULL>(&mut self.gradient[lanes]);
     }
 }
 

@@ -7,13 +7,11 @@
 //!
 //! No gradient is stored: of every weight, its trace and its averages, all is read and written once.
 
-use core::ops::Range;
-
 use super::Update;
 use crate::lanes::Lanes;
 use crate::level::Kernel;
 use crate::real::Real;
-use crate::recursion;
+use crate::recursion::next;
 
 /// A step of the traces of one stream, its contraction with the learning signal, and the update, equation (4).
 ///
@@ -115,39 +113,30 @@ impl<T: Real, U: Update<T>> Kernel<T> for TraceUpdate<'_, T, U> {
         if units * row == 0 {
             return;
         }
-        let body = row - row % V::WIDTH;
         let (mut unit, mut start) = (0, 0);
-        for &influence in &self.influence[..self.trace.len() / row] {
-            let factors =
-                [self.decay[unit], influence, self.signal[unit]].map(|factor| V::splat(token, factor));
-            for column in (0..body).step_by(V::WIDTH) {
-                self.lanes::<V, true>(token, factors, start, column..column + V::WIDTH);
+        let traces = self.trace.chunks_exact_mut(row);
+        for (trace, &influence) in traces.zip(self.influence) {
+            let factors = [self.decay[unit], influence, self.signal[unit]];
+            let [decay, influence, signal] = factors.map(|factor| V::splat(token, factor));
+            // Slices are cut once a unit: a comparison a vector costs as much as the arithmetic.
+            let mut elements = trace.chunks_exact_mut(V::WIDTH);
+            let mut inputs = self.presynaptic.chunks_exact(V::WIDTH);
+            let mut at = start;
+            for (e, z) in elements.by_ref().zip(inputs.by_ref()) {
+                let next = next(token, decay, V::load(token, e), influence, V::load(token, z));
+                next.store(e);
+                self.update.apply::<V, true>(token, at..at + V::WIDTH, signal * next);
+                at += V::WIDTH;
             }
-            if body < row {
-                self.lanes::<V, false>(token, factors, start, body..row);
+            let (e, z) = (elements.into_remainder(), inputs.remainder());
+            if !e.is_empty() {
+                let next = next(token, decay, V::load_head(token, e), influence, V::load_head(token, z));
+                next.store_head(e);
+                self.update.apply::<V, false>(token, at..start + row, signal * next);
             }
             start += row;
             unit = if unit + 1 == units { 0 } else { unit + 1 };
         }
-    }
-}
-
-impl<T: Real, U: Update<T>> TraceUpdate<'_, T, U> {
-    /// (4) for the columns `lanes` of the trace that begins at `start`: a whole vector if `FULL`.
-    #[inline(always)]
-    fn lanes<V: Lanes<Element = T>, const FULL: bool>(
-        &mut self,
-        token: V::Token,
-        [decay, influence, signal]: [V; 3],
-        start: usize,
-        lanes: Range<usize>,
-    ) {
-        let at = start + lanes.start..start + lanes.end;
-        let trace = &mut self.trace[at.clone()];
-        let z = V::load_part::<FULL>(token, &self.presynaptic[lanes]);
-        let next = recursion::next(token, decay, V::load_part::<FULL>(token, trace), influence, z);
-        next.store_part::<FULL>(trace);
-        self.update.apply::<V, FULL>(token, at, signal * next);
     }
 }
 

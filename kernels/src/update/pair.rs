@@ -9,8 +9,6 @@
 //! Where the first gate alone is stored (see [`trace::pair`](crate::trace::pair)), g^2 = c_2 E^1_1 - c_1 E^1_2. No gradient
 //! is stored: of every weight, its traces and its averages, all is read and written once.
 
-use core::ops::Range;
-
 use super::Update;
 use crate::lanes::Lanes;
 use crate::level::Kernel;
@@ -104,50 +102,60 @@ impl<T: Real, U: Update<T>> PairTraceUpdate<'_, T, U> {
     #[inline(always)]
     fn gate<V: Lanes<Element = T>, const GATE: usize, const SUMS: usize>(&mut self, token: V::Token) {
         let (units, row) = (self.units, self.presynaptic.len());
-        let body = row - row % V::WIDTH;
-        for unit in 0..units {
+        let [first, second] = &mut self.trace;
+        let start = GATE * units * row;
+        let traces = first[start..].chunks_exact_mut(row).zip(second[start..].chunks_exact_mut(row));
+        for (unit, (first, second)) in (0..units).zip(traces) {
             let splat = |planes: &[T], plane: usize| V::splat(token, planes[plane * units + unit]);
             let decay =
                 [splat(self.decay, 0), splat(self.decay, 1), splat(self.decay, 2), splat(self.decay, 3)];
             let step = PairStep::<V, GATE>::new(token, decay, splat(self.influence, GATE));
             let signal = PairSignal([splat(self.signal, 0), splat(self.signal, 1)]);
-            for column in (0..body).step_by(V::WIDTH) {
-                self.lanes::<V, true, GATE, SUMS>(token, step, signal, unit, column..column + V::WIDTH);
+            let starts: [usize; SUMS] = core::array::from_fn(|sum| ((GATE + sum) * units + unit) * row);
+            // Slices are cut once a unit: a comparison a vector costs as much as the arithmetic.
+            let mut firsts = first.chunks_exact_mut(V::WIDTH);
+            let mut seconds = second.chunks_exact_mut(V::WIDTH);
+            let mut inputs = self.presynaptic.chunks_exact(V::WIDTH);
+            let mut column = 0;
+            for ((first, second), z) in firsts.by_ref().zip(seconds.by_ref()).zip(inputs.by_ref()) {
+                let before = [V::load(token, first), V::load(token, second)];
+                let (next, gradients) = made(token, step, signal, before, V::load(token, z));
+                next[0].store(first);
+                next[1].store(second);
+                for (start, g) in starts.into_iter().zip::<[V; SUMS]>(gradients) {
+                    let at = start + column..start + column + V::WIDTH;
+                    self.update.apply::<V, true>(token, at, g);
+                }
+                column += V::WIDTH;
             }
-            if body < row {
-                self.lanes::<V, false, GATE, SUMS>(token, step, signal, unit, body..row);
+            let (first, second) = (firsts.into_remainder(), seconds.into_remainder());
+            if !first.is_empty() {
+                let before = [V::load_head(token, first), V::load_head(token, second)];
+                let z = V::load_head(token, inputs.remainder());
+                let (next, gradients) = made(token, step, signal, before, z);
+                next[0].store_head(first);
+                next[1].store_head(second);
+                for (start, g) in starts.into_iter().zip::<[V; SUMS]>(gradients) {
+                    self.update.apply::<V, false>(token, start + column..start + row, g);
+                }
             }
         }
     }
+}
 
-    /// The same for the columns `lanes` of a unit: a whole vector if `FULL`.
-    #[inline(always)]
-    fn lanes<V: Lanes<Element = T>, const FULL: bool, const GATE: usize, const SUMS: usize>(
-        &mut self,
-        token: V::Token,
-        step: PairStep<V, GATE>,
-        signal: PairSignal<V>,
-        unit: usize,
-        lanes: Range<usize>,
-    ) {
-        let (units, row) = (self.units, self.presynaptic.len());
-        let at = |gate: usize| {
-            let start = (gate * units + unit) * row;
-            start + lanes.start..start + lanes.end
-        };
-        let [first, second] = &mut self.trace;
-        let (first, second) = (&mut first[at(GATE)], &mut second[at(GATE)]);
-        let z = V::load_part::<FULL>(token, &self.presynaptic[lanes.clone()]);
-        let before = [V::load_part::<FULL>(token, first), V::load_part::<FULL>(token, second)];
-        let next = step.next(before, z);
-        let mut gradients = [V::splat(token, T::ZERO); SUMS];
-        signal.add(next, &mut gradients);
-        next[0].store_part::<FULL>(first);
-        next[1].store_part::<FULL>(second);
-        for (sum, g) in gradients.into_iter().enumerate() {
-            self.update.apply::<V, FULL>(token, at(GATE + sum), g);
-        }
-    }
+/// (6) for one vector: the traces after the step, and the gradients.
+#[inline(always)]
+fn made<V: Lanes, const GATE: usize, const SUMS: usize>(
+    token: V::Token,
+    step: PairStep<V, GATE>,
+    signal: PairSignal<V>,
+    before: [V; 2],
+    z: V,
+) -> ([V; 2], [V; SUMS]) {
+    let next = step.next(before, z);
+    let mut gradients = [V::splat(token, V::Element::ZERO); SUMS];
+    signal.add(next, &mut gradients);
+    (next, gradients)
 }
 
 impl<T: Real, U: Update<T>> Kernel<T> for PairTraceUpdate<'_, T, U> {
