@@ -8,7 +8,7 @@ use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use eligibility::{
-    Bptt, Eprop, EpropOptions, Init, Learner, Loss, Lstm, Network, Readout, Sequences, Targets,
+    Bptt, BpttOptions, Eprop, EpropOptions, Init, Learner, Loss, Lstm, Network, Readout, Sequences, Targets,
 };
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -37,10 +37,10 @@ fn masks(criterion: &mut Criterion) {
         ("resets", plain.with_resets(&resets).expect("sizes fit")),
         ("lengths", plain.with_lengths(&lengths).expect("sizes fit")),
     ];
-    let mut learners: [(&str, Box<dyn Learner<f32>>); 2] = [
-        ("eprop", Box::new(Eprop::new(&network, BATCH, EpropOptions::default()).expect("sizes fit"))),
-        ("bptt", Box::new(Bptt::new(&network, BATCH, STEPS).expect("sizes fit"))),
-    ];
+    let eprop = Eprop::new(&network, BATCH, EpropOptions::default()).expect("sizes fit");
+    let bptt = Bptt::new(&network, BATCH, STEPS, BpttOptions::default()).expect("sizes fit");
+    let mut learners: [(&str, Box<dyn Learner<f32>>); 2] =
+        [("eprop", Box::new(eprop)), ("bptt", Box::new(bptt))];
     let mut gradient = network.zero_gradient();
     let mut group = criterion.benchmark_group(format!("masks/f32/b{BATCH}_t{STEPS}_h{HIDDEN}"));
     for (name, learner) in &mut learners {

@@ -1,7 +1,7 @@
 //! A stream that learns at every step: gradient and update one after the other, beside the fused sweep.
 //!
 //! Batch 1, one input, one output, squared error; H in {32, 128, 256}; f32 and f64; single thread. `step`: the forward
-//! step and the traces, nothing learned. `apart`: step, `learn` onto a zero gradient, `Optimizer::update`. `fused`: step,
+//! step and the traces, nothing learned. `apart`: step, `learn`, `Optimizer::update`. `fused`: step,
 //! `learn_and_update`. Both give the same parameters to the bit, which is checked before anything is timed.
 //!
 //! `cargo bench --bench online_step`, or `-- h128_f32` for a part of it.
@@ -9,8 +9,8 @@
 use std::time::Duration;
 
 use eligibility::{
-    Adam, Buffer, EpropOptions, EpropStream, FusedOptimizer, Loss, Network, Real, RmsProp, Scalar, Sgd,
-    Target,
+    Adam, Buffer, EpropOptions, EpropStream, Loss, Network, OnlineStream, Optimizer, Real, RmsProp, Scalar,
+    Sgd, Stream, Target,
 };
 
 use common::{Contestant, Options, Table, level, network, race, random};
@@ -48,14 +48,13 @@ impl<T: Scalar> Learning<T> {
         self.stream.step(&self.network, &[input], &[self.steps == 0]).expect("sizes fit");
         self.steps += 1;
     }
-    fn apart(&mut self, optimizer: &mut dyn FusedOptimizer<T>) {
+    fn apart(&mut self, optimizer: &mut dyn Optimizer<T>) {
         self.step();
-        self.gradient.fill(T::ZERO);
         let targets = [Target::Values(&self.target)];
         self.stream.learn(&self.network, &targets, &mut self.gradient).expect("sizes fit");
         optimizer.update(self.network.parameters_mut(), &self.gradient).expect("sizes fit");
     }
-    fn fused(&mut self, optimizer: &mut dyn FusedOptimizer<T>) {
+    fn fused(&mut self, optimizer: &mut dyn Optimizer<T>) {
         self.step();
         let targets = [Target::Values(&self.target)];
         self.stream.learn_and_update(&mut self.network, &targets, optimizer).expect("sizes fit");
@@ -67,7 +66,7 @@ impl<T: Scalar> Learning<T> {
 
 const OPTIMIZERS: [&str; 3] = ["sgd", "rmsprop", "adam"];
 
-fn optimizer<T: Scalar>(name: &str, network: &Network<T>, rate: f64) -> Box<dyn FusedOptimizer<T>> {
+fn optimizer<T: Scalar>(name: &str, network: &Network<T>, rate: f64) -> Box<dyn Optimizer<T>> {
     match name {
         "sgd" => Box::new(Sgd::new(network, rate).expect("a good rate")),
         "rmsprop" => Box::new(RmsProp::new(network, rate).expect("a good rate")),

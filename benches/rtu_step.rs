@@ -12,8 +12,8 @@
 use std::time::Duration;
 
 use eligibility::{
-    Buffer, Init, Learner, Level, Loss, Network, Readout, Rtrl, RtrlOptions, RtrlStream, Rtu, Schedule,
-    Sequences, Stream, Targets, TruncatedStream,
+    BpttOptions, Buffer, Init, Learner, Level, Loss, Network, Readout, Rtrl, RtrlOptions, RtrlStream, Rtu,
+    Schedule, Sequences, Stream, Targets, TruncatedStream,
 };
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -95,8 +95,7 @@ impl<S: Stream<f32>> Learning<S> {
     fn new(case: Case, stream: impl FnOnce(&Network<f32>) -> S) -> Self {
         let network = case.network();
         let (per_step, gradient) = (case.batch * case.input, network.zero_gradient());
-        let parts = network.layout().parts(0).expect("there is a layer");
-        let theta = parts.iter().find(|part| part.name() == "theta").and_then(|part| part.indices().next());
+        let theta = network.layout().part(0, "theta").expect("an RTU has angles");
         Self {
             stream: stream(&network),
             gradient,
@@ -105,7 +104,7 @@ impl<S: Stream<f32>> Learning<S> {
             error: vec![0.25; case.batch],
             is_first: vec![false; case.batch],
             steps: 0,
-            theta: theta.expect("an RTU has angles"),
+            theta: theta.indices().next().expect("and at least one"),
             network,
         }
     }
@@ -128,8 +127,9 @@ fn rtrl(case: Case) -> Learning<RtrlStream<f32>> {
 }
 
 fn tbptt(case: Case, window: usize) -> Learning<TruncatedStream<f32>> {
-    let stream = |network: &Network<f32>| TruncatedStream::new(network, case.batch, window);
-    Learning::new(case, |network| stream(network).expect("sizes fit"))
+    Learning::new(case, |network| {
+        TruncatedStream::new(network, case.batch, window, BpttOptions::default()).expect("sizes fit")
+    })
 }
 
 /// Panics unless a window of all steps gives what RTRL gives.
@@ -138,12 +138,12 @@ fn check_streams(case: Case) {
     for _ in 0..5 {
         rtrl.step();
         tbptt.step();
-    }
-    let largest = rtrl.gradient.iter().fold(1.0, |largest: f32, g| largest.max(g.abs()));
-    for (&rtrl, &tbptt) in rtrl.gradient.iter().zip(&tbptt.gradient[..]) {
-        // Sums over five steps, rows and up to five steps back, a few roundings a term.
-        let ulps = (4 * 25 * case.batch) as f64 * f64::from(largest);
-        assert_close(rtrl, f64::from(tbptt), ulps, "rtrl beside tbptt");
+        let largest = rtrl.gradient.iter().fold(1.0, |largest: f32, g| largest.max(g.abs()));
+        for (&rtrl, &tbptt) in rtrl.gradient.iter().zip(&tbptt.gradient[..]) {
+            // Sums over rows and up to five steps back, a term a product of up to five decays with a few roundings each.
+            let ulps = (4 * 25 * case.batch) as f64 * f64::from(largest);
+            assert_close(rtrl, f64::from(tbptt), ulps, "rtrl beside tbptt");
+        }
     }
 }
 

@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use criterion::{BenchmarkId, Criterion, Throughput};
 use eligibility::{
-    Bptt, Eprop, EpropOptions, Init, Learner, Level, Loss, Lstm, Network, Readout, Scalar, Sequences, Targets,
+    Bptt, BpttOptions, Eprop, EpropOptions, Init, Learner, Level, Loss, Lstm, Network, Readout, Scalar,
+    Sequences, Targets,
 };
 use peak_alloc::PeakAlloc;
 use rand::rngs::StdRng;
@@ -44,7 +45,9 @@ impl Rule {
     fn learner<T: Scalar>(self, network: &Network<T>, batch: usize, steps: usize) -> Box<dyn Learner<T>> {
         match self {
             Self::Eprop => Box::new(Eprop::new(network, batch, EpropOptions::default()).expect("sizes fit")),
-            Self::Bptt => Box::new(Bptt::new(network, batch, steps).expect("sizes fit")),
+            Self::Bptt => {
+                Box::new(Bptt::new(network, batch, steps, BpttOptions::default()).expect("sizes fit"))
+            }
         }
     }
 }

@@ -17,8 +17,8 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use eligibility::{
-    Bptt, Buffer, Eprop, EpropOptions, Evaluator, Learner, Loss, Network, Real, Scalar, Schedule, Sequences,
-    Targets,
+    Bptt, BpttOptions, Buffer, Eprop, EpropOptions, Evaluator, EvaluatorOptions, Learner, Loss, Network,
+    Real, Scalar, Schedule, Sequences, Targets,
 };
 use peak_alloc::PeakAlloc;
 use rand::rngs::StdRng;
@@ -107,11 +107,15 @@ impl<T: Scalar> Case<T> {
         let (network, sequences) = (&self.network, self.sequences());
         let mut learner: Box<dyn Learner<T> + Send> = match rule {
             Rule::Forward => {
-                let mut evaluator = Evaluator::new(network, self.batch).expect("sizes fit");
+                let options = EvaluatorOptions::default();
+                let mut evaluator = Evaluator::new(network, self.batch, options).expect("sizes fit");
                 let score = move |_: &mut [T]| evaluator.score(network, &sequences).expect("sizes fit").loss;
                 return Running { run: Box::new(score), gradient: Buffer::zeros(0) };
             }
-            Rule::Bptt => Box::new(Bptt::new(network, self.batch, self.steps).expect("sizes fit")),
+            Rule::Bptt => {
+                let options = BpttOptions::default();
+                Box::new(Bptt::new(network, self.batch, self.steps, options).expect("sizes fit"))
+            }
             Rule::Eprop(schedule) => {
                 let options = EpropOptions { schedule, ..EpropOptions::default() };
                 Box::new(Eprop::new(network, self.batch, options).expect("sizes fit"))

@@ -4,7 +4,7 @@
 //! online_prediction`
 
 use eligibility::{
-    EpropOptions, EpropStream, Error, Init, Loss, Lstm, Network, Optimizer, Readout, RmsProp, Target,
+    EpropOptions, EpropStream, Error, Init, Loss, Lstm, Network, Optimizer, Readout, RmsProp, Stream, Target,
 };
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -28,7 +28,6 @@ fn main() -> Result<(), Error> {
     for t in 0..STEPS {
         let (now, next) = (signal(t), signal(t + 1));
         eprop.step(&network, &[now], &[t == 0])?;
-        gradient.fill(0.0);
         loss += eprop.learn(&network, &[Target::Values(&[next])], &mut gradient)?.loss;
         baseline += f64::from(0.5 * (next - now) * (next - now));
         optimizer.update(network.parameters_mut(), &gradient)?;

@@ -5,7 +5,9 @@
 //!
 //! `cargo run --release --example streaming_value`
 
-use eligibility::{Adam, Error, Init, Loss, Network, Optimizer, Readout, RtrlOptions, RtrlStream, Rtu};
+use eligibility::{
+    Adam, Error, Init, Loss, Network, Optimizer, Readout, RtrlOptions, RtrlStream, Rtu, Stream,
+};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 const GAMMA: f32 = 0.9;
@@ -24,7 +26,6 @@ fn main() -> Result<(), Error> {
         since_cue = if since_cue > 30 && rng.random_bool(0.1) { 0 } else { since_cue + 1 };
         let reward = f32::from(u8::from(since_cue == DELAY));
         let value = stream.step(&network, &[f32::from(u8::from(since_cue == 0)), reward], &[t == 0])?[0];
-        derivative.fill(0.0);
         stream.learn_from_error(&network, &[1.0], &mut derivative)?;
         // The prediction of the step before was off by delta; the trace says who is to blame.
         let delta = reward + GAMMA * value - before;

@@ -4,8 +4,8 @@
 //! the first. `cargo run --release --example train_sequences`
 
 use eligibility::{
-    Bptt, Eprop, EpropOptions, Error, Init, Learner, Loss, Lstm, Network, Optimizer, Readout, RmsProp,
-    Sequences, Targets,
+    Bptt, BpttOptions, Eprop, EpropOptions, Error, Init, Learner, Loss, Lstm, Network, Optimizer, Readout,
+    RmsProp, Sequences, Targets,
 };
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -45,5 +45,5 @@ fn main() -> Result<(), Error> {
     let (lstm, readout) = (Lstm::new(1, 32)?, Readout::new(2, Loss::CrossEntropy)?);
     let network = Init { forget_bias_offset: 1.8 }.network(lstm, readout, &mut rng)?;
     train("e-prop", network.clone(), Eprop::new(&network, BATCH, EpropOptions::default())?)?;
-    train("BPTT  ", network.clone(), Bptt::new(&network, BATCH, STEPS)?)
+    train("BPTT  ", network.clone(), Bptt::new(&network, BATCH, STEPS, BpttOptions::default())?)
 }

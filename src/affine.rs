@@ -1,5 +1,5 @@
 //! The affine maps: matrix products of row-major matrices, by `faer`, or, for so few rows that its calls would cost more than
-//! the product, by loops of our own. The only file that names it.
+//! the product, by loops of our own.
 //!
 //! ```text
 //! (1) C = A B^T        gates of a batch: rows of presynaptic activity times rows of weights
@@ -15,21 +15,7 @@ use eligibility_kernels::{Kernel, Level, Real, Strided};
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 
-/// What else networks need of an element type. No signature outside shows it, nor the traits of other crates in it.
-mod sealed {
-    use crate::buffer::Stored;
-    use faer::traits::ComplexField;
-
-    pub trait Sealed: Stored + ComplexField {}
-    impl Sealed for f32 {}
-    impl Sealed for f64 {}
-}
-
-/// The element types of networks: `f32` and `f64`, nothing else (the trait is sealed).
-pub trait Scalar: Real + sealed::Sealed {}
-
-impl Scalar for f32 {}
-impl Scalar for f64 {}
+use crate::scalar::Scalar;
 
 /// A row-major matrix in a slice: row `r` is `data[r * stride..][..columns]`.
 #[derive(Clone, Copy, Debug)]
@@ -62,8 +48,9 @@ fn transposed_mut<T>(m: Rect<&mut [T]>) -> MatMut<'_, T> {
 
 fn product<T: Scalar>(c: MatMut<'_, T>, accumulate: Accum, a: MatRef<'_, T>, b: MatRef<'_, T>) {
     matmul(c, accumulate, a, b, T::ONE, Par::Seq);
-    // `faer`'s kernels leave the upper halves of the vector registers dirty, after which code for SSE, the portable
-    // level's for one, takes up to five times as long. The end of a function with AVX cleans them.
+    // `faer` takes the instructions it finds, whatever level is asked for, and leaves the upper halves of the vector registers
+    // dirty, after which code for SSE, the portable level's for one, takes up to five times as long. The end of a function with
+    // AVX, where the machine has it, cleans them.
     Level::detect().run(EndOfVectorCode([T::ONE; MAX_WIDTH]));
 }
 
@@ -85,13 +72,19 @@ const FEW_ROWS: usize = 2;
 const FEW_TERMS: usize = 4;
 
 /// (1) `c = a b^T`, or `c += a b^T`.
-pub(crate) fn times_transposed<T: Scalar>(c: Rect<&mut [T]>, beta: Beta, a: Rect<&[T]>, b: Rect<&[T]>) {
+pub(crate) fn times_transposed<T: Scalar>(
+    level: Level,
+    c: Rect<&mut [T]>,
+    beta: Beta,
+    a: Rect<&[T]>,
+    b: Rect<&[T]>,
+) {
     if a.rows <= FEW_ROWS {
         let weights = Strided { data: b.data, stride: b.stride };
         for row in 0..a.rows {
             let input = &a.data[row * a.stride..][..a.columns];
             let output = &mut c.data[row * c.stride..][..b.rows];
-            Level::detect().run(RowDot { weights, input, add: matches!(beta, Beta::Add), output });
+            level.run(RowDot { weights, input, add: matches!(beta, Beta::Add), output });
         }
         return;
     }
@@ -137,12 +130,12 @@ fn add_multiple<T: Scalar>(target: &mut [T], factor: T, source: &[T]) {
 
 /// Makes `faer` allocate this thread's workspace (once per thread, at its first large enough product), so that no
 /// later step does.
-pub(crate) fn reserve_workspace<T: Scalar>() {
+pub(crate) fn reserve_workspace<T: Scalar>(level: Level) {
     const SIZE: usize = 32;
     let mut c = [T::ZERO; SIZE * SIZE];
     let zeros = c;
     let zeros = Rect::dense(&zeros[..], SIZE, SIZE);
-    times_transposed(Rect::dense(&mut c[..], SIZE, SIZE), Beta::Replace, zeros, zeros);
+    times_transposed(level, Rect::dense(&mut c[..], SIZE, SIZE), Beta::Replace, zeros, zeros);
 }
 
 /// What happens to the old content of the result.
@@ -171,7 +164,8 @@ mod tests {
         let b = [5.0, 6.0, 7.0, 8.0];
         let (a, b) = (Rect::padded(&a[..], 2, 2, 3), Rect::dense(&b[..], 2, 2));
         let mut c = [1.0; 4];
-        times_transposed(Rect::dense(&mut c[..], 2, 2), Beta::Replace, a, b);
+        let level = Level::detect();
+        times_transposed(level, Rect::dense(&mut c[..], 2, 2), Beta::Replace, a, b);
         assert_eq!(c, [17.0, 23.0, 39.0, 53.0]);
         times(Rect::dense(&mut c[..], 2, 2), Beta::Replace, a, b);
         assert_eq!(c, [19.0, 22.0, 43.0, 50.0]);

@@ -5,25 +5,7 @@ use std::ops::{Deref, DerefMut};
 
 use bytemuck::Zeroable;
 
-use crate::affine::Scalar;
-
-/// The memory behind a [`Buffer`]. No signature outside shows it, nor the types of other crates in it.
-mod sealed {
-    use bytemuck::Pod;
-
-    pub trait Stored: Pod {
-        /// 64 aligned bytes of elements.
-        type CacheLine: Pod + Send + Sync;
-    }
-    impl Stored for f32 {
-        type CacheLine = wide::f32x16;
-    }
-    impl Stored for f64 {
-        type CacheLine = wide::f64x8;
-    }
-}
-
-pub(crate) use sealed::Stored;
+use crate::scalar::Scalar;
 
 /// Elements of `T` in one 64-byte cache line.
 pub(crate) const fn per_line<T>() -> usize {

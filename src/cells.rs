@@ -1,14 +1,14 @@
 //! Cells: what a layer of a network is. A cell is its sizes and form; its weights live in a [`Network`](crate::Network).
 //!
-//! | cell | recurrence | state of a unit | exact RTRL |
-//! |---|---|---|---|
-//! | [`Lstm`] | dense, through the gates | c, h | no: e-prop |
-//! | [`Rtu`] | complex diagonal, linear or not | a complex number | yes |
-//! | [`OnlineLru`] | complex diagonal, linear | a complex number | yes |
-//! | [`BlockDiagonal`] | free 2 x 2 blocks | two numbers | yes |
-//! | [`MinGru`], [`Elstm`] | diagonal, gated | a number | yes |
-//! | [`Gru`], [`Rnn`] | dense | a number | no: BPTT |
-//! | [`Dense`] | none | - | - |
+//! | cell | recurrence | state of a unit |
+//! |---|---|---|
+//! | [`Lstm`] | dense, through the gates | c, h |
+//! | [`Rtu`] | complex diagonal, linear or not | a complex number |
+//! | [`OnlineLru`] | complex diagonal, linear | a complex number |
+//! | [`BlockDiagonal`] | free 2 x 2 blocks | two numbers |
+//! | [`MinGru`], [`Elstm`] | diagonal, gated | a number |
+//! | [`Gru`], [`Rnn`] | dense | a number |
+//! | [`Dense`] | none | - |
 //!
 //! What every layer of a network gives, and hence what the next layer or the readout takes, is [`Cell::output`] wide.
 
@@ -25,7 +25,7 @@ mod single;
 pub use block_diagonal::BlockDiagonal;
 pub use dense::Dense;
 pub use dense_recurrent::{Gru, Rnn};
-pub use lstm::{Lstm, LstmState};
+pub use lstm::Lstm;
 pub use online_lru::OnlineLru;
 pub use rtu::{Parameterisation, Recurrence, Rtu};
 pub use single::{Elstm, MinGru};
@@ -83,6 +83,13 @@ macro_rules! cells {
                     $(Self::$cell(cell) => cell.input()),+
                 }
             }
+            /// Units.
+            #[must_use]
+            pub fn units(&self) -> usize {
+                match self {
+                    $(Self::$cell(cell) => cell.units()),+
+                }
+            }
             /// Outputs: what the layer above, or the readout, takes.
             #[must_use]
             pub fn output(&self) -> usize {
@@ -113,13 +120,24 @@ cells! {
 }
 
 impl Cell {
-    /// The LSTM, if it is one.
+    /// The parts of its [`State`](crate::State): their names, and how many numbers of each a row has.
     #[must_use]
-    pub fn as_lstm(&self) -> Option<&Lstm> {
-        match self {
-            Self::Lstm(lstm) => Some(lstm),
-            _ => None,
-        }
+    pub fn state_parts(&self) -> impl ExactSizeIterator<Item = (&'static str, usize)> + use<> {
+        let units = self.units();
+        let (count, first) = match self {
+            Self::Lstm(_) => (2, ("cell", units)),
+            Self::Rtu(_) | Self::OnlineLru(_) | Self::BlockDiagonal(_) => {
+                (1, ("state", units.saturating_mul(2)))
+            }
+            Self::MinGru(_) | Self::Gru(_) | Self::Rnn(_) => (1, ("hidden", units)),
+            Self::Elstm(_) => (1, ("cell", units)),
+            Self::Dense(_) => (0, ("", 0)),
+        };
+        [first, ("hidden", units)].into_iter().take(count)
+    }
+    /// Whether its units read each other's states: then only BPTT is exact.
+    pub(crate) fn has_dense_recurrence(&self) -> bool {
+        matches!(self, Self::Lstm(_) | Self::Gru(_) | Self::Rnn(_))
     }
 }
 

@@ -72,8 +72,25 @@ pub enum Error {
         /// The cell it was given.
         found: &'static str,
     },
-    /// LSTM layers and others in one stack.
-    MixedStack,
+    /// There is no part of that name.
+    NoPart {
+        /// The name that was asked for.
+        found: String,
+        /// The names that there are.
+        expected: String,
+    },
+    /// A network without a readout was asked for what only a readout gives.
+    NoReadout {
+        /// What was asked.
+        what: &'static str,
+    },
+    /// A learner was asked for something that means nothing for it.
+    Meaningless {
+        /// What was asked, and of whom.
+        what: &'static str,
+        /// Why it means nothing.
+        why: &'static str,
+    },
     /// More is asked than was reserved at construction.
     Capacity {
         /// What was reserved.
@@ -127,12 +144,11 @@ impl fmt::Display for Error {
             Self::Cell { learner, expected, found } => {
                 write!(f, "{learner} trains {expected}, but the network has a layer of another cell: {found}")
             }
-            Self::MixedStack => {
-                write!(
-                    f,
-                    "LSTM layers stack among themselves, and all others with each other: found both kinds"
-                )
+            Self::NoPart { found, expected } => {
+                write!(f, "there is no part {found:?}, but there are: {expected}")
             }
+            Self::NoReadout { what } => write!(f, "{what} need a readout, but the network has none"),
+            Self::Meaningless { what, why } => write!(f, "{what} means nothing: {why}"),
             Self::Capacity { what, reserved, found } => {
                 write!(f, "{what}: {found} needed, but {reserved} were reserved at construction")
             }

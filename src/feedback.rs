@@ -8,11 +8,12 @@
 //! (1) W <- W + dW - decay W        B <- B + dW - decay B        hence        W - B <- (1 - decay) (W - B)
 //! ```
 
-use crate::affine::{Rect, Scalar};
+use crate::affine::Rect;
 use crate::buffer::Buffer;
 use crate::error::{Error, check_setting, check_size};
 use crate::network::{Network, Shape};
 use crate::readout::weights;
+use crate::scalar::Scalar;
 
 /// Where B comes from (Hoyer et al. 2022, eq. 10).
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -83,26 +84,31 @@ impl<T: Scalar> AdaptiveFeedback<T> {
 
 impl<T: Scalar> Feedback<T> {
     pub(crate) fn check(&self, shape: &Shape) -> Result<(), Error> {
-        match self {
-            Self::Symmetric => Ok(()),
-            Self::Random(matrix) | Self::Adaptive(AdaptiveFeedback { matrix, .. }) => {
-                let hidden = shape.layout.features();
-                check_size("feedback weights", shape.readout.output() * hidden, matrix.len())
+        match (self, shape.readout) {
+            (Self::Symmetric, _) => Ok(()),
+            (_, None) => Err(Error::NoReadout { what: "feedback weights other than symmetric ones" }),
+            (Self::Random(matrix) | Self::Adaptive(AdaptiveFeedback { matrix, .. }), Some(readout)) => {
+                let features = shape.layout.features();
+                check_size("feedback weights", readout.output() * features, matrix.len())
             }
         }
     }
-    pub(crate) fn matrix<'a>(&'a self, shape: &Shape, parameters: &'a [T]) -> Rect<&'a [T]> {
-        match self {
-            Self::Symmetric => weights(shape.layout.readout(), parameters),
+    /// B; none without a readout.
+    pub(crate) fn matrix<'a>(&'a self, shape: &Shape, parameters: &'a [T]) -> Option<Rect<&'a [T]>> {
+        let block = shape.layout.readout()?;
+        Some(match self {
+            Self::Symmetric => weights(block, parameters),
             Self::Random(matrix) | Self::Adaptive(AdaptiveFeedback { matrix, .. }) => {
-                Rect::dense(&matrix[..], shape.readout.output(), shape.layout.features())
+                Rect::dense(&matrix[..], shape.output(), shape.layout.features())
             }
-        }
+        })
     }
     /// Takes note of the weights with which a gradient is computed.
     pub(crate) fn before_update(&mut self, shape: &Shape, parameters: &[T]) {
-        if let Self::Adaptive(AdaptiveFeedback { seen, waiting, .. }) = self {
-            let weights = weights(shape.layout.readout(), parameters);
+        if let (Self::Adaptive(AdaptiveFeedback { seen, waiting, .. }), Some(block)) =
+            (self, shape.layout.readout())
+        {
+            let weights = weights(block, parameters);
             for (seen, row) in seen.chunks_exact_mut(weights.columns).zip(weights.data.chunks(weights.stride))
             {
                 seen.copy_from_slice(&row[..weights.columns]);
@@ -116,7 +122,7 @@ impl<T: Scalar> Feedback<T> {
         if !std::mem::take(waiting) {
             return;
         }
-        let (decay, block) = (T::from_f64(*decay), shape.layout.readout());
+        let (decay, Some(block)) = (T::from_f64(*decay), shape.layout.readout()) else { return };
         let (columns, parameters) = (block.columns() - 1, network.parameters_mut());
         let rows = parameters[block.range()].chunks_exact_mut(block.stride());
         let old = matrix.chunks_exact_mut(columns).zip(seen.chunks_exact(columns));

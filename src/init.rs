@@ -20,14 +20,15 @@ use std::f64::consts::TAU;
 use rand::Rng;
 use rand_distr::{Distribution, Normal, Uniform};
 
-use crate::affine::Scalar;
+use crate::block::Block;
 use crate::buffer::Buffer;
 use crate::cells::{Cell, Parameterisation};
 use crate::error::{Error, check_setting};
 use crate::feedback::{AdaptiveFeedback, Feedback};
-use crate::layout::{Block, Gate, Layer};
+use crate::layout::{Gate, Layer};
 use crate::network::Network;
 use crate::readout::Readout;
+use crate::scalar::Scalar;
 
 /// How a network's weights are drawn.
 ///
@@ -72,17 +73,40 @@ impl Init {
         readout: Readout,
         rng: &mut (impl Rng + ?Sized),
     ) -> Result<Network<T>, Error> {
+        self.draw(Network::new(layers, Some(readout))?, rng)
+    }
+
+    /// The same without a readout, as [`Network::without_readout`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Init::stacked`].
+    pub fn without_readout<T: Scalar, C: Copy + Into<Cell>>(
+        &self,
+        layers: &[C],
+        rng: &mut (impl Rng + ?Sized),
+    ) -> Result<Network<T>, Error> {
+        self.draw(Network::new(layers, None)?, rng)
+    }
+
+    fn draw<T: Scalar>(
+        self,
+        mut network: Network<T>,
+        rng: &mut (impl Rng + ?Sized),
+    ) -> Result<Network<T>, Error> {
         check_setting("forget bias offset", "finite", self.forget_bias_offset, |_| true)?;
-        let mut network = Network::stacked(layers, readout)?;
         let layout = network.layout().clone();
         for layer in layout.layers() {
             draw_layer(layer, network.parameters_mut(), rng);
         }
-        draw(layout.readout(), network.parameters_mut(), law(layout.features()), rng);
-        for (index, layer) in layout.lstms().iter().enumerate() {
-            let bias = layer.block.columns() - 1;
-            for row in layout.gate_rows(index, Gate::Forget) {
-                let weight = layer.block.index(row, bias);
+        if let Some(readout) = layout.readout() {
+            draw(readout, network.parameters_mut(), law(layout.features()), rng);
+        }
+        for (index, layer) in layout.layers().iter().enumerate() {
+            let Ok(rows) = layout.gate_rows(index, Gate::Forget) else { continue };
+            let bias = layer.weights.columns() - 1;
+            for row in rows {
+                let weight = layer.weights.index(row, bias);
                 network.parameters_mut()[weight] += T::from_f64(self.forget_bias_offset);
             }
         }
@@ -93,7 +117,7 @@ impl Init {
 impl<T: Scalar> Feedback<T> {
     /// A fixed feedback matrix, drawn from the law of the network's weights (Hoyer et al. 2022).
     pub fn random(network: &Network<T>, rng: &mut (impl Rng + ?Sized)) -> Self {
-        let (outputs, hidden) = (network.readout().output(), network.layout().features());
+        let (outputs, hidden) = (network.output(), network.layout().features());
         Self::Random(draw_feedback(outputs, hidden, rng))
     }
 
@@ -103,7 +127,7 @@ impl<T: Scalar> Feedback<T> {
     ///
     /// If the decay is not in [0, 1).
     pub fn adaptive(network: &Network<T>, decay: f64, rng: &mut (impl Rng + ?Sized)) -> Result<Self, Error> {
-        let (outputs, hidden) = (network.readout().output(), network.layout().features());
+        let (outputs, hidden) = (network.output(), network.layout().features());
         AdaptiveFeedback::new(draw_feedback(outputs, hidden, rng), decay).map(Self::Adaptive)
     }
 }
@@ -123,7 +147,19 @@ fn law(hidden: usize) -> Uniform<f64> {
 fn draw_layer<T: Scalar>(layer: &Layer, flat: &mut [T], rng: &mut (impl Rng + ?Sized)) {
     let input = layer.cell.input() as f64;
     match layer.cell {
-        Cell::Lstm(_) | Cell::Gru(_) | Cell::Rnn(_) => {
+        // Matrix after matrix, though both lie in one block.
+        Cell::Rnn(cell) => {
+            let (block, law) = (layer.weights, law(cell.units()));
+            let hidden = cell.input()..block.columns() - 1;
+            let others: Vec<usize> = (0..block.columns()).filter(|column| !hidden.contains(column)).collect();
+            for columns in [others, hidden.collect()] {
+                for (row, &column) in (0..block.rows()).flat_map(|row| columns.iter().map(move |c| (row, c)))
+                {
+                    flat[block.index(row, column)] = T::from_f64(law.sample(rng));
+                }
+            }
+        }
+        Cell::Lstm(_) | Cell::Gru(_) => {
             for block in layer.blocks() {
                 draw(block, flat, law(layer.cell.output()), rng);
             }

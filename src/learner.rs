@@ -1,59 +1,52 @@
 //! Learners: what turns sequences into a gradient. A learner owns traces or tapes, never weights.
 //!
-//! | learner | gradient | memory grows with steps |
+//! | learner | gradient of a layer | memory grows with steps |
 //! |---|---|---|
-//! | [`Eprop`], blocked or streaming | approximate: drops the paths through h_{t-1} | no |
-//! | [`Eprop`], whole sequence | the same, up to rounding | yes |
-//! | [`EpropStream`] | the same, step by step | no |
 //! | [`Bptt`] | exact | yes |
-//! | [`Rtrl`], [`RtrlStream`] | exact, for cells whose units do not read each other | no |
-//! | [`TruncatedBptt`] | exact for the last L steps before a target, approximate beyond | no |
-//! | [`ReadoutOnly`] | exact for the readout, zero for the LSTM | no |
+//! | [`Eprop`], [`EpropStream`] | exact if its units do not read each other, else drops the paths through the recurrent weights | no |
+//! | [`Eprop`] of the whole sequence | the same sum, evaluated backwards | yes |
+//! | [`Rtrl`], [`RtrlStream`] | e-prop's, for networks all of whose cells have units that do not read each other: any other is an error | no |
+//! | [`TruncatedBptt`], [`TruncatedStream`] | exact for the last L steps before a target, drops longer paths | no |
+//! | [`ReadoutOnly`] | exact for the readout, zero for all layers | no |
 //!
-//! In a stack of layers ([`Network::stacked`]) every learner goes through all of them. E-prop passes the error down at the
-//! step alone, `L_t = W_x^T dE/dz_t` of the layer above with nothing from later steps: below the top layer its gradient
-//! also drops the paths through the cells above. It is exact for the network in which all h_{t-1} are frozen, and c_{t-1}
-//! in the layers above; how far that is from the true gradient, layer by layer, is in the crate's README.
+//! Every cell goes with every learner, [`Rtrl`] excepted, and layers stack in any order. Learners that go forward in time pass
+//! the error down at the step alone, `dE/dx_t = W_x^T dE/dp_t` with nothing from later steps: a layer below another one
+//! with a state also loses the paths through later steps of that one. [`Learner::exactness`] says what is exact, layer by layer.
 //!
 //! The loss is the mean over batch rows of the sum over a row's targets.
 
-use crate::affine::Scalar;
+use eligibility_kernels::Level;
+
 use crate::error::{Error, check_size};
-use crate::network::{Network, Shape};
-use crate::readout::Score;
+use crate::network::Network;
+use crate::readout::{Score, Target};
+use crate::scalar::Scalar;
 use crate::sequences::Sequences;
+use crate::state::{Carry, State};
 
 mod bptt;
-mod carried;
+mod engine;
 mod eprop;
 mod evaluator;
-mod forward;
-mod forward_only;
-mod output;
-mod packed;
+mod exactness;
 mod readout_only;
-mod rolling;
 mod rtrl;
-mod shards;
-mod stream;
-mod tape;
-mod targeted;
-mod traces;
 mod truncated;
-mod window;
 
-pub use bptt::Bptt;
-pub use eprop::{Eprop, EpropOptions, Schedule};
-pub use evaluator::Evaluator;
+pub use bptt::{Bptt, BpttOptions};
+pub use eprop::{Eprop, EpropOptions, EpropStream};
+pub use evaluator::{Evaluator, EvaluatorOptions};
+pub use exactness::Exactness;
 pub use readout_only::ReadoutOnly;
 pub use rtrl::{Rtrl, RtrlOptions, RtrlStream};
-pub use stream::EpropStream;
 pub use truncated::{TruncatedBptt, TruncatedStream};
+
+use engine::{Batch, Leaves, Streams};
 
 /// A rule that turns a batch of sequences into a gradient: a training loop reads the same with any.
 ///
 /// ```
-/// use eligibility::{Bptt, Eprop, EpropOptions, Learner, Network, Optimizer, Sequences, Sgd};
+/// use eligibility::{Bptt, BpttOptions, Eprop, EpropOptions, Learner, Network, Optimizer, Sequences, Sgd};
 /// # use eligibility::{Init, Loss, Lstm, Readout, Targets};
 /// # use rand::{SeedableRng, rngs::StdRng};
 /// fn train(
@@ -75,7 +68,7 @@ pub use truncated::{TruncatedBptt, TruncatedStream};
 /// # let inputs = [0.5, -0.5, 1.0];
 /// # let batches = [Sequences::new(3, 1, &inputs, Targets::LastClass(&[1]))?];
 /// let mut eprop = Eprop::new(&network, 1, EpropOptions::default())?;
-/// let mut bptt = Bptt::new(&network, 1, 3)?;
+/// let mut bptt = Bptt::new(&network, 1, 3, BpttOptions::default())?;
 /// let mut sgd = Sgd::new(&network, 0.1)?;
 /// train(&mut network, &mut eprop, &mut sgd, &batches)?;
 /// train(&mut network, &mut bptt, &mut sgd, &batches)?;
@@ -85,7 +78,8 @@ pub trait Learner<T: Scalar> {
     /// Overwrites `gradient` with the gradient of the mean loss over the batch, and returns the score of the outputs
     /// on the way.
     ///
-    /// `gradient` has the shape of the network's parameters ([`Network::zero_gradient`]).
+    /// `gradient` has the shape of the network's parameters ([`Network::zero_gradient`]). The batch may have fewer rows than
+    /// the learner was made for.
     ///
     /// # Errors
     ///
@@ -98,19 +92,36 @@ pub trait Learner<T: Scalar> {
         gradient: &mut [T],
     ) -> Result<Score, Error>;
 
+    /// [`Learner::gradient`], and dE/dx_t of every step into `input_gradient` `[steps, batch, input]`, zero for steps beyond a
+    /// row's length: through as many later steps as the learner goes back over, or of the step alone if it goes forward in
+    /// time.
+    ///
+    /// # Errors
+    ///
+    /// As [`Learner::gradient`]; if a size is wrong or the learner was not made for it (`input_gradient` of its options).
+    fn gradient_with_inputs(
+        &mut self,
+        network: &Network<T>,
+        sequences: &Sequences<'_, T>,
+        gradient: &mut [T],
+        input_gradient: &mut [T],
+    ) -> Result<Score, Error>;
+
     /// What the learner has to do after an optimiser has changed the weights along a gradient: only adaptive feedback
     /// ([`Feedback::Adaptive`](crate::Feedback::Adaptive)) does anything, and it also lets the readout's weights decay.
     ///
     /// # Errors
     ///
     /// If the network does not have the sizes the learner was made for. Nothing was changed then.
-    fn after_update(&mut self, network: &mut Network<T>) -> Result<(), Error> {
-        let _ = network;
-        Ok(())
-    }
+    fn after_update(&mut self, network: &mut Network<T>) -> Result<(), Error>;
+
+    /// Whether a layer's gradient is that of the loss, for symmetric feedback and without extensions. Layer 0 takes the inputs;
+    /// behind the last layer, the readout's.
+    fn exactness(&self, layer: usize) -> Exactness;
 }
 
-/// A learner fed step by step, for an agent that learns while it acts: a training loop reads the same with any.
+/// A learner fed step by step, for an agent that learns while it acts: a training loop reads the same with any. A value: what
+/// it carries of a row can be saved, restored to the bit, and replayed.
 ///
 /// State, and traces or a tape, are carried from step to step until a reset; weights may change between any two calls.
 ///
@@ -126,7 +137,6 @@ pub trait Learner<T: Scalar> {
 ///     derivative: &mut [f32],
 /// ) -> Result<f32, Error> {
 ///     let prediction = stream.step(network, x, &[false])?[0];
-///     derivative.fill(0.0);
 ///     stream.learn_from_error(network, &[1.0], derivative)?;
 ///     Ok(prediction)
 /// }
@@ -148,7 +158,24 @@ pub trait Stream<T: Scalar> {
     /// If a size is wrong; nothing was changed then.
     fn step(&mut self, network: &Network<T>, input: &[T], is_first: &[bool]) -> Result<&[T], Error>;
 
-    /// *Adds* the gradient for a given dE/dy_t `[rows, output]` of the last step. Nothing is averaged.
+    /// Overwrites `gradient` with the gradient of the loss at the last step: the mean over the rows, of which those whose
+    /// target is [`Target::Absent`] have no loss and take no part.
+    ///
+    /// `targets` is `[rows]`. May be called not at all, once or several times after a step.
+    ///
+    /// # Errors
+    ///
+    /// If a size is wrong, a class is out of range, the kind of target does not go with the loss, or there was no
+    /// step yet; nothing was changed then.
+    fn learn(
+        &mut self,
+        network: &Network<T>,
+        targets: &[Target<'_, T>],
+        gradient: &mut [T],
+    ) -> Result<Score, Error>;
+
+    /// The same for a given dE/dy_t `[rows, output]` of the last step: for losses of one's own, such as a TD error on the
+    /// action taken. Nothing is averaged; a row whose errors are all zero takes no part.
     ///
     /// # Errors
     ///
@@ -159,46 +186,183 @@ pub trait Stream<T: Scalar> {
         output_error: &[T],
         gradient: &mut [T],
     ) -> Result<(), Error>;
+
+    /// To be called after an optimiser has changed the weights along a gradient, if feedback is adaptive. As
+    /// [`Learner::after_update`].
+    ///
+    /// # Errors
+    ///
+    /// If the network does not have the sizes the stream was made for. Nothing was changed then.
+    fn after_update(&mut self, network: &mut Network<T>) -> Result<(), Error>;
+
+    /// `[rows, output]`: y_t of the last step; empty before the first.
+    fn output(&self) -> &[T];
+    /// `[rows, features]`: what the top layer gave at the last step, for heads of one's own; empty before the first.
+    fn features(&self) -> &[T];
+    /// `[rows, input]`: dE/dx_t of the last learning signal and the last step; empty unless the options asked for it.
+    fn input_gradient(&self) -> &[T];
+
+    /// A layer's state after the last step; layer 0 is the one that takes the inputs.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such layer.
+    fn state(&self, layer: usize) -> Result<&State<T>, Error>;
+    /// Begins anew from the `states` of the layers: traces are zeroed, and the next step needs no reset mask.
+    ///
+    /// # Errors
+    ///
+    /// If a size is wrong; nothing was changed then.
+    fn start_from(&mut self, states: &[State<T>]) -> Result<(), Error>;
+
+    /// Room for what the stream carries of a row.
+    fn carry(&self) -> Carry<T>;
+    /// Writes what the stream carries of a row. All traces take the last step first, so that a fused update of it is no longer
+    /// possible.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such row, or the carry is not one of such a stream; nothing was changed then.
+    fn save(&mut self, row: usize, carry: &mut Carry<T>) -> Result<(), Error>;
+    /// Goes on with a row as if it had just been saved: the same outputs and gradients to the bit, for the same weights.
+    ///
+    /// # Errors
+    ///
+    /// As [`Stream::save`].
+    fn restore(&mut self, row: usize, carry: &Carry<T>) -> Result<(), Error>;
+
+    /// As [`Learner::exactness`].
+    fn exactness(&self, layer: usize) -> Exactness;
 }
 
-/// `Ok` if network, batch and gradient have the sizes that a learner was made for.
-fn check_call<T: Scalar>(
-    shape: &Shape,
-    batch: usize,
-    network: &Network<T>,
-    sequences: &Sequences<'_, T>,
-    gradient: &[T],
-) -> Result<(), Error> {
-    network.check_same_shape(shape)?;
-    sequences.check(shape, batch)?;
-    check_size("gradient", shape.layout.len(), gradient.len())
+/// A learner that is a setting of the engine.
+pub(crate) trait OverBatch<T: Scalar> {
+    fn batch(&self) -> &Batch<T>;
+    fn batch_mut(&mut self) -> &mut Batch<T>;
 }
 
-/// `Ok` if a window of `most` steps holds the sequences.
-fn check_steps<T: Scalar>(most: usize, sequences: &Sequences<'_, T>) -> Result<(), Error> {
-    let (reserved, found) = (most, sequences.steps());
-    if found > reserved {
-        Err(Error::Capacity { what: "steps on the tape", reserved, found })
-    } else {
-        Ok(())
+impl<T: Scalar, L: OverBatch<T>> Learner<T> for L {
+    fn gradient(
+        &mut self,
+        network: &Network<T>,
+        sequences: &Sequences<'_, T>,
+        gradient: &mut [T],
+    ) -> Result<Score, Error> {
+        network.check_same_shape(&self.batch().shape)?;
+        check_size("gradient", network.layout().len(), gradient.len())?;
+        self.batch_mut().run(network, sequences, Leaves { gradient, ..Leaves::default() })
+    }
+    fn gradient_with_inputs(
+        &mut self,
+        network: &Network<T>,
+        sequences: &Sequences<'_, T>,
+        gradient: &mut [T],
+        input_gradient: &mut [T],
+    ) -> Result<Score, Error> {
+        network.check_same_shape(&self.batch().shape)?;
+        check_size("gradient", network.layout().len(), gradient.len())?;
+        let setting = self.batch().setting;
+        if !setting.learns() {
+            let what = "an input gradient of a learner of the readout alone";
+            return Err(Error::Meaningless { what, why: "nothing goes back through the layers" });
+        }
+        let made_for_it = usize::from(setting.input_gradient);
+        let places = sequences.steps() * sequences.batch() * made_for_it;
+        check_size("input gradient", places * network.layout().input(), input_gradient.len())?;
+        self.batch_mut().run(network, sequences, Leaves { gradient, input_gradient, ..Leaves::default() })
+    }
+    fn after_update(&mut self, network: &mut Network<T>) -> Result<(), Error> {
+        self.batch_mut().after_update(network)
+    }
+    fn exactness(&self, layer: usize) -> Exactness {
+        exactness::exactness(&self.batch().shape.layout, layer, &self.batch().setting)
     }
 }
 
-/// Threads that there are.
-fn threads() -> usize {
-    #[cfg(feature = "rayon")]
-    return rayon::current_num_threads();
-    #[cfg(not(feature = "rayon"))]
-    1
+/// A stream that is a setting of the engine.
+pub(crate) trait OverStreams<T: Scalar> {
+    fn streams(&self) -> &Streams<T>;
+    fn streams_mut(&mut self) -> &mut Streams<T>;
 }
 
-/// Runs `body` on every item, each on a thread of its own if there are several.
-fn for_each<W: Send>(items: &mut [W], body: impl Fn(&mut W) + Sync) {
-    #[cfg(feature = "rayon")]
-    if items.len() > 1 {
-        use rayon::prelude::*;
-        items.par_iter_mut().for_each(&body);
-        return;
+impl<T: Scalar, S: OverStreams<T>> Stream<T> for S {
+    fn step(&mut self, network: &Network<T>, input: &[T], is_first: &[bool]) -> Result<&[T], Error> {
+        self.streams_mut().step(network, input, is_first)
     }
-    items.iter_mut().for_each(body);
+    fn learn(
+        &mut self,
+        network: &Network<T>,
+        targets: &[Target<'_, T>],
+        gradient: &mut [T],
+    ) -> Result<Score, Error> {
+        self.streams_mut().learn(network, targets, gradient)
+    }
+    fn learn_from_error(
+        &mut self,
+        network: &Network<T>,
+        output_error: &[T],
+        gradient: &mut [T],
+    ) -> Result<(), Error> {
+        self.streams_mut().learn_from_error(network, output_error, gradient)
+    }
+    fn after_update(&mut self, network: &mut Network<T>) -> Result<(), Error> {
+        self.streams_mut().after_update(network)
+    }
+    fn output(&self) -> &[T] {
+        self.streams().output()
+    }
+    fn features(&self) -> &[T] {
+        self.streams().features()
+    }
+    fn input_gradient(&self) -> &[T] {
+        self.streams().input_gradient()
+    }
+    fn state(&self, layer: usize) -> Result<&State<T>, Error> {
+        self.streams().state(layer)
+    }
+    fn start_from(&mut self, states: &[State<T>]) -> Result<(), Error> {
+        self.streams_mut().start_from(states)
+    }
+    fn carry(&self) -> Carry<T> {
+        self.streams().carry()
+    }
+    fn save(&mut self, row: usize, carry: &mut Carry<T>) -> Result<(), Error> {
+        self.streams_mut().save(row, carry)
+    }
+    fn restore(&mut self, row: usize, carry: &Carry<T>) -> Result<(), Error> {
+        self.streams_mut().restore(row, carry)
+    }
+    fn exactness(&self, layer: usize) -> Exactness {
+        exactness::exactness(&self.streams().shape.layout, layer, self.streams().setting())
+    }
 }
+
+macro_rules! settings_of_the_engine {
+    ($over:ident, $engine:ident, [$get:ident, $get_mut:ident], $($kind:ident),+) => {
+        $(impl<T: Scalar> $kind<T> {
+            /// The instruction-set level in use.
+            #[must_use]
+            pub fn level(&self) -> Level {
+                self.engine.setting().level
+            }
+        }
+        impl<T: Scalar> $over<T> for $kind<T> {
+            fn $get(&self) -> &$engine<T> {
+                &self.engine
+            }
+            fn $get_mut(&mut self) -> &mut $engine<T> {
+                &mut self.engine
+            }
+        })+
+    };
+}
+
+settings_of_the_engine!(OverBatch, Batch, [batch, batch_mut], Eprop, Rtrl, Bptt, TruncatedBptt, ReadoutOnly);
+settings_of_the_engine!(
+    OverStreams,
+    Streams,
+    [streams, streams_mut],
+    EpropStream,
+    RtrlStream,
+    TruncatedStream
+);

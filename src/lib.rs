@@ -5,7 +5,7 @@
 //! |---|---|
 //! | preactivation | z, what a gate's nonlinearity is applied to |
 //! | input, forget, output gate, cell candidate | i, f, o, g; in parameters in `PyTorch`'s order i, f, g, o ([`Gate`]) |
-//! | cell state, hidden state | c and h, `cell` and `hidden` of [`LstmState`] |
+//! | cell state, hidden state | c and h, `cell` and `hidden` of an LSTM's [`State`] |
 //! | presynaptic activity | `[x_t; h_{t-1}; 1]`, what a unit's weights are multiplied with |
 //! | local factor, influence | s, the derivative of a step's cell (or hidden) state by a preactivation, the past held fixed |
 //! | eligibility trace, `trace` | the recursion e_t = f_t e_{t-1} + dc_t/dW. Bellec et al. (2020) call this the eligibility *vector*, and dh/dc times it the *trace*; here the word always means the recursion |
@@ -20,12 +20,14 @@
 //!
 //! # Map
 //!
-//! x_t goes through the affine map (a matrix product by `faer`) to the gates
-//! ([`kernels::lstm_gates`], which give h_t, c_t and all local factors in one pass; [`kernels::pair_cell`] and others do so
-//! for cells that are no LSTMs), then into the traces ([`kernels::trace`], [`kernels::trace::pair`]); the readout turns h_t into an error and the error into a learning signal; signal and trace make
-//! the gradient; an [`Optimizer`] makes the update. Parameters, gradients and optimiser state share one flat [`Layout`].
+//! x_t goes through the affine map ([`kernels::affine`], or a matrix product by `faer`) to a cell's gates ([`kernels::lstm_gates`],
+//! [`kernels::pair_cell`] and others), which give its state and all local factors in one pass, then into the traces
+//! ([`kernels::trace`], [`kernels::trace::pair`], [`kernels::unit_trace`]); the readout turns h_t into an error and the error into
+//! a learning signal; signal and trace make the gradient; an [`Optimizer`] makes the update. Parameters, gradients and
+//! optimiser state share one flat [`Layout`].
 
 mod affine;
+mod block;
 mod buffer;
 mod cells;
 mod error;
@@ -36,29 +38,39 @@ mod layout;
 mod learner;
 mod network;
 mod online;
+mod online_gradient;
 mod optimizer;
+mod prepared;
 mod readout;
+mod scalar;
+mod schedule;
 mod sequences;
+mod shards;
+mod slots;
+mod state;
 
-pub use affine::Scalar;
+pub use block::Part;
 pub use buffer::Buffer;
 pub use cells::{
-    BlockDiagonal, Cell, Dense, Elstm, Gru, Lstm, LstmState, MinGru, OnlineLru, Parameterisation, Recurrence,
-    Rnn, Rtu,
+    BlockDiagonal, Cell, Dense, Elstm, Gru, Lstm, MinGru, OnlineLru, Parameterisation, Recurrence, Rnn, Rtu,
 };
 pub use error::Error;
 pub use extensions::{Echo, TraceScaling};
 pub use feedback::{AdaptiveFeedback, Feedback};
 pub use init::Init;
-pub use layout::{Block, Gate, Layout, LstmBlocks, Part, ReadoutBlocks};
+pub use layout::{Gate, Layout};
 pub use learner::{
-    Bptt, Eprop, EpropOptions, EpropStream, Evaluator, Learner, ReadoutOnly, Rtrl, RtrlOptions, RtrlStream,
-    Schedule, Stream, TruncatedBptt, TruncatedStream,
+    Bptt, BpttOptions, Eprop, EpropOptions, EpropStream, Evaluator, EvaluatorOptions, Exactness, Learner,
+    ReadoutOnly, Rtrl, RtrlOptions, RtrlStream, Stream, TruncatedBptt, TruncatedStream,
 };
 pub use network::Network;
-pub use optimizer::{Adam, FusedOptimizer, Optimizer, RmsProp, Sgd, clip_global_norm};
-pub use readout::{Loss, Readout, Score, Target};
+pub use online::OnlineStream;
+pub use optimizer::{Adam, Optimizer, RmsProp, Sgd, clip_global_norm};
+pub use readout::{At, CustomLoss, Loss, Readout, Score, Target};
+pub use scalar::Scalar;
+pub use schedule::Schedule;
 pub use sequences::{Sequences, Targets};
+pub use state::{Carry, State};
 
 pub use eligibility_kernels as kernels;
 pub use eligibility_kernels::activation::Nonlinearity;

@@ -1,13 +1,14 @@
 //! A network: layers of cells with a readout, and the one flat slice of parameters that all of them read.
 
-use crate::affine::Scalar;
 use crate::buffer::Buffer;
 use crate::cells::Cell;
 use crate::error::{Error, check_size};
-use crate::layout::{Layout, LstmBlocks, ReadoutBlocks};
+use crate::layout::Layout;
 use crate::readout::Readout;
+use crate::scalar::Scalar;
 
-/// A layer, or several of them stacked, with a readout on what the top one gives.
+/// A layer, or several of them stacked in any order, with a readout on what the top one gives, or without one: then the
+/// outputs are what the top layer gives, for whoever composes networks.
 ///
 /// Parameters are one flat slice in the order of [`Layout`]; a gradient and an optimiser's state have the same shape.
 ///
@@ -33,27 +34,45 @@ impl<T: Scalar> Network<T> {
     pub fn zeros(cell: impl Into<Cell>, readout: Readout) -> Result<Self, Error> {
         Self::stacked(&[cell.into()], readout)
     }
-    /// The same with several layers, from the input up: each takes what the one below gives at the same step. LSTM
-    /// layers stack among themselves, all others with each other.
+    /// The same with several layers of any cells, from the input up: each takes what the one below gives at the same step.
     ///
     /// Gradient: exact with BPTT; approximate with the learners that go forward in time, which pass the error down at the
     /// step alone.
     ///
     /// ```
-    /// use eligibility::{Cell, Loss, Lstm, Network, Readout};
-    /// let layers = [Lstm::new(2, 8)?, Lstm::new(8, 5)?];
+    /// use eligibility::{Cell, Dense, Loss, Lstm, Network, Readout, Rtu};
+    /// let layers = [Cell::from(Dense::new(2, 4)?), Lstm::new(4, 8)?.into(), Rtu::linear(8, 5)?.into()];
     /// let network = Network::<f32>::stacked(&layers, Readout::new(3, Loss::CrossEntropy)?)?;
-    /// assert_eq!(network.layers(), layers.map(Cell::from));
+    /// assert_eq!(network.layers(), layers);
     /// # Ok::<(), eligibility::Error>(())
     /// ```
     ///
     /// # Errors
     ///
-    /// If there is no layer, a layer's input size is not the output size of the one below, LSTM layers are mixed with
-    /// others, or the sizes are too large for memory.
+    /// If there is no layer, a layer's input size is not the output size of the one below, or the sizes are too large for
+    /// memory.
     pub fn stacked<C: Copy + Into<Cell>>(layers: &[C], readout: Readout) -> Result<Self, Error> {
+        Self::new(layers, Some(readout))
+    }
+    /// The same without a readout: the outputs are the features, what the top layer gives, and their error dE/dfeatures is
+    /// whoever's takes them: an encoder, a torso or a head of several networks.
+    ///
+    /// ```
+    /// use eligibility::{Network, Rtu};
+    /// let torso = Network::<f32>::without_readout(&[Rtu::linear(4, 8)?])?;
+    /// assert_eq!((torso.readout(), torso.output()), (None, 16));
+    /// # Ok::<(), eligibility::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Network::stacked`].
+    pub fn without_readout<C: Copy + Into<Cell>>(layers: &[C]) -> Result<Self, Error> {
+        Self::new(layers, None)
+    }
+    pub(crate) fn new<C: Copy + Into<Cell>>(layers: &[C], readout: Option<Readout>) -> Result<Self, Error> {
         let cells: Vec<Cell> = layers.iter().map(|&cell| cell.into()).collect();
-        let layout = Layout::new::<T>(&cells, &readout)?;
+        let layout = Layout::new::<T>(&cells, readout.as_ref())?;
         let parameters = Buffer::zeros(layout.len());
         Ok(Self { cells, shape: Shape { readout, layout }, parameters })
     }
@@ -62,10 +81,15 @@ impl<T: Scalar> Network<T> {
     pub fn layers(&self) -> &[Cell] {
         &self.cells
     }
-    /// The output layer.
+    /// The output layer, if there is one.
     #[must_use]
-    pub fn readout(&self) -> &Readout {
-        &self.shape.readout
+    pub fn readout(&self) -> Option<&Readout> {
+        self.shape.readout.as_ref()
+    }
+    /// Outputs: the readout's, or what the top layer gives.
+    #[must_use]
+    pub fn output(&self) -> usize {
+        self.shape.output()
     }
     /// Where each weight lies.
     #[must_use]
@@ -86,22 +110,6 @@ impl<T: Scalar> Network<T> {
     pub fn zero_gradient(&self) -> Buffer<T> {
         Buffer::zeros(self.shape.layout.len())
     }
-    /// Sets an LSTM layer's weights, for instance to `PyTorch`'s. For other cells: [`Layout::parts`].
-    ///
-    /// # Errors
-    ///
-    /// If there is no such LSTM layer or a size is wrong; nothing is changed then.
-    pub fn set_lstm(&mut self, layer: usize, blocks: &LstmBlocks<T>) -> Result<(), Error> {
-        self.shape.layout.pack_lstm(layer, &mut self.parameters, blocks)
-    }
-    /// Sets the readout's weights.
-    ///
-    /// # Errors
-    ///
-    /// If a size is wrong; nothing is changed then.
-    pub fn set_readout(&mut self, blocks: &ReadoutBlocks<T>) -> Result<(), Error> {
-        self.shape.layout.pack_readout(&mut self.parameters, blocks)
-    }
     /// `Ok` if this network has the sizes and form of `shape`.
     pub(crate) fn check_same_shape(&self, shape: &Shape) -> Result<(), Error> {
         let (expected, found) = (shape.layout.layers(), self.shape.layout.layers());
@@ -113,9 +121,9 @@ impl<T: Scalar> Network<T> {
                 return Err(Error::Form { what: "cell (its kind, nonlinearity or parameters)" });
             }
         }
-        check_size("network's output size", shape.readout.output(), self.readout().output())?;
-        if shape.readout.loss() != self.readout().loss() {
-            return Err(Error::Form { what: "loss" });
+        check_size("network's output size", shape.output(), self.output())?;
+        if shape.readout != self.shape.readout {
+            return Err(Error::Form { what: "readout or loss" });
         }
         Ok(())
     }
@@ -128,17 +136,13 @@ impl<T: Scalar> Network<T> {
 /// The sizes of a network: what a learner remembers of the one it was made for.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Shape {
-    pub(crate) readout: Readout,
+    pub(crate) readout: Option<Readout>,
     pub(crate) layout: Layout,
 }
 
 impl Shape {
-    /// `Ok` if all layers are LSTMs, which is all that `learner` trains.
-    pub(crate) fn check_lstms(&self, learner: &'static str) -> Result<(), Error> {
-        if self.layout.lstms().is_empty() {
-            let found = self.layout.layers()[0].cell.name();
-            return Err(Error::Cell { learner, expected: "LSTM layers", found });
-        }
-        Ok(())
+    /// Outputs.
+    pub(crate) fn output(&self) -> usize {
+        self.readout.map_or(self.layout.features(), |readout| readout.output())
     }
 }

@@ -1,65 +1,35 @@
 //! Learning at every step: where a stream and an optimiser meet in one sweep over the weights.
 //!
 //! ```text
-//! e <- f e + s z        g = l e        w <- w - (step of the optimiser along g)
+//! for each part of the parameters:        gradient as it is made -> averages -> weights
 //! ```
-//!
-//! A stream knows how its gradient is to be made, an optimiser what to do with it; neither knows the other.
 
-use std::ops::Range;
-
-use eligibility_kernels::Level;
-use eligibility_kernels::update::{OuterUpdate, TraceUpdate, Update};
-
-use crate::affine::Scalar;
-use crate::error::{Error, check_size};
-use crate::learner::EpropStream;
+use crate::error::Error;
+use crate::learner::{EpropStream, OverStreams, RtrlStream, Stream};
 use crate::network::Network;
-use crate::optimizer::FusedOptimizer;
+use crate::optimizer::Optimizer;
 use crate::readout::{Score, Target};
+use crate::scalar::Scalar;
 
-/// A gradient for each range of the flat parameters.
-pub(crate) type OnlineGradients<'a, T> = [(Range<usize>, OnlineGradient<'a, T>); 3];
-
-/// A gradient that is made where it is used. Shapes: `eligibility_kernels::update`.
-#[doc(hidden)]
-#[derive(Debug)]
-pub enum OnlineGradient<'a, T> {
-    /// Of traces that take a step on the way.
-    Traces { decay: &'a [T], influence: &'a [T], presynaptic: &'a [T], signal: &'a [T], trace: &'a mut [T] },
-    /// An outer product.
-    Outer { signal: &'a [T], presynaptic: &'a [T] },
-}
-
-impl<T: Scalar> OnlineGradient<'_, T> {
-    pub(crate) fn run<U: Update<T>>(self, level: Level, update: U) {
-        match self {
-            Self::Traces { decay, influence, presynaptic, signal, trace } => {
-                level.run(TraceUpdate { decay, influence, presynaptic, signal, trace, update });
-            }
-            Self::Outer { signal, presynaptic } => level.run(OuterUpdate { signal, presynaptic, update }),
-        }
-    }
-}
-
-impl<T: Scalar> EpropStream<T> {
-    /// [`EpropStream::learn`] onto a zero gradient and the optimiser's update, in one sweep: trace, gradient, averages
-    /// and weights are read and written once, and no gradient is stored. The same result to the bit.
+/// A stream that can learn and update in one sweep: [`EpropStream`] and [`RtrlStream`].
+pub trait OnlineStream<T: Scalar>: Stream<T> {
+    /// [`Stream::learn`], the optimiser's update and [`Stream::after_update`], in one sweep: trace, gradient, averages and
+    /// weights are read and written once, and no gradient is stored. The same result to the bit.
     ///
-    /// For a single stream, and for the first learning signal after a step.
+    /// For a single stream without an echo, and for the first learning signal after a step.
     ///
     /// # Errors
     ///
-    /// As [`EpropStream::learn`]; if there are several streams, the optimiser was made for a network of another size, or
-    /// the step was learned from already. Nothing was changed then.
+    /// As [`Stream::learn`]; if there are several streams, the optimiser was made for a network of another size or is none of
+    /// this library's, or the step was learned from already. Nothing was changed then.
     ///
     /// ```
-    /// # use eligibility::{EpropOptions, EpropStream, Init, Loss, Lstm, Network, Readout, RmsProp, Target};
+    /// use eligibility::{Init, Loss, Network, OnlineStream, Readout, RmsProp, RtrlOptions, RtrlStream, Rtu, Stream, Target};
     /// # use rand::{SeedableRng, rngs::StdRng};
     /// # let mut rng = StdRng::seed_from_u64(1);
     /// # let mut network: Network<f32> =
-    /// #     Init::default().network(Lstm::new(1, 8)?, Readout::new(1, Loss::SquaredError)?, &mut rng)?;
-    /// let mut stream = EpropStream::new(&network, 1, EpropOptions::default())?;
+    /// #     Init::default().network(Rtu::linear(1, 8)?, Readout::new(1, Loss::SquaredError)?, &mut rng)?;
+    /// let mut stream = RtrlStream::new(&network, 1, RtrlOptions::default())?;
     /// let mut rmsprop = RmsProp::new(&network, 0.001)?;
     /// for t in 0..100 {
     ///     let (x, next) = ((0.1 * t as f32).sin(), (0.1 * (t + 1) as f32).sin());
@@ -68,19 +38,37 @@ impl<T: Scalar> EpropStream<T> {
     /// }
     /// # Ok::<(), eligibility::Error>(())
     /// ```
-    pub fn learn_and_update(
+    fn learn_and_update(
         &mut self,
         network: &mut Network<T>,
         targets: &[Target<'_, T>],
-        optimizer: &mut dyn FusedOptimizer<T>,
-    ) -> Result<Score, Error> {
-        check_size("optimiser", network.layout().len(), optimizer.length())?;
-        let (score, gradients) = self.learn_online(network, targets)?;
-        optimizer.begin();
-        for (range, gradient) in gradients {
-            optimizer.sweep(network.parameters_mut(), range, gradient);
-        }
-        self.after_update(network)?;
-        Ok(score)
-    }
+        optimizer: &mut dyn Optimizer<T>,
+    ) -> Result<Score, Error>;
 }
+
+macro_rules! online {
+    ($stream:ident) => {
+        impl<T: Scalar> OnlineStream<T> for $stream<T> {
+            fn learn_and_update(
+                &mut self,
+                network: &mut Network<T>,
+                targets: &[Target<'_, T>],
+                optimizer: &mut dyn Optimizer<T>,
+            ) -> Result<Score, Error> {
+                let Some(optimizer) = optimizer.fused() else {
+                    return Err(Error::NotFused { what: "an optimiser that is not this library's" });
+                };
+                let streams = self.streams_mut();
+                let score = streams.begin_online(network, targets, optimizer.length())?;
+                optimizer.begin();
+                let parameters = network.parameters_mut();
+                streams.take_online(&mut |range, gradient| optimizer.sweep(parameters, range, gradient));
+                self.after_update(network)?;
+                Ok(score)
+            }
+        }
+    };
+}
+
+online!(EpropStream);
+online!(RtrlStream);

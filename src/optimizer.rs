@@ -12,14 +12,14 @@
 
 use eligibility_kernels::Level;
 
-use crate::affine::Scalar;
 use crate::buffer::Buffer;
 use crate::error::{Error, check_setting, check_size};
 use crate::network::Network;
+use crate::scalar::Scalar;
 
 mod fused;
 
-pub use fused::FusedOptimizer;
+use fused::Fused;
 
 /// A rule that changes parameters along a gradient.
 pub trait Optimizer<T: Scalar> {
@@ -43,6 +43,12 @@ pub trait Optimizer<T: Scalar> {
     fn averages(&self) -> Vec<(&'static str, &[T])>;
     /// The same, to restore from a checkpoint, together with the number of updates.
     fn averages_mut(&mut self) -> (&mut u64, Vec<(&'static str, &mut [T])>);
+    /// The optimisers of this library can take their step in the sweep that makes the gradient
+    /// ([`OnlineStream::learn_and_update`](crate::OnlineStream::learn_and_update)).
+    #[doc(hidden)]
+    fn fused(&mut self) -> Option<&mut dyn Fused<T>> {
+        None
+    }
 }
 
 /// Scales `gradient` down to a Euclidean norm of at most `limit` over all weights, and returns the norm it had.
@@ -126,7 +132,8 @@ impl Sgd {
 impl<T: Scalar> Optimizer<T> for Sgd {
     fn update(&mut self, parameters: &mut [T], gradient: &[T]) -> Result<(), Error> {
         check_sizes(self.length, parameters, gradient)?;
-        self.level.run(self.rule(gradient, parameters));
+        let (level, all) = (self.level, 0..self.length);
+        level.run(self.rule(all, gradient, parameters));
         self.updates += 1;
         Ok(())
     }
@@ -142,6 +149,9 @@ impl<T: Scalar> Optimizer<T> for Sgd {
     }
     fn averages_mut(&mut self) -> (&mut u64, Vec<(&'static str, &mut [T])>) {
         (&mut self.updates, Vec::new())
+    }
+    fn fused(&mut self) -> Option<&mut dyn Fused<T>> {
+        Some(self)
     }
 }
 
@@ -214,6 +224,9 @@ impl<T: Scalar> Optimizer<T> for RmsProp<T> {
     }
     fn averages_mut(&mut self) -> (&mut u64, Vec<(&'static str, &mut [T])>) {
         (&mut self.updates, vec![("square", &mut self.square)])
+    }
+    fn fused(&mut self) -> Option<&mut dyn Fused<T>> {
+        Some(self)
     }
 }
 
@@ -293,5 +306,8 @@ impl<T: Scalar> Optimizer<T> for Adam<T> {
     }
     fn averages_mut(&mut self) -> (&mut u64, Vec<(&'static str, &mut [T])>) {
         (&mut self.updates, vec![("mean", &mut self.mean), ("square", &mut self.square)])
+    }
+    fn fused(&mut self) -> Option<&mut dyn Fused<T>> {
+        Some(self)
     }
 }

@@ -7,11 +7,12 @@
 //! (4) L = B^T dE/dy                     B = W_out (symmetric) or fixed (random)
 //! ```
 //!
-//! (4): Hoyer et al. 2022, eq. 10. What computes them for a batch is `crate::learner::output`.
+//! (4): Hoyer et al. 2022, eq. 10. What computes them for a batch is `crate::learner::engine::output`.
 
-use crate::affine::{Rect, Scalar};
+use crate::affine::Rect;
+use crate::block::Block;
 use crate::error::{Error, check_nonempty, check_size};
-use crate::layout::Block;
+use crate::scalar::Scalar;
 
 /// What the readout is trained to minimise, per step and batch row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -69,6 +70,97 @@ pub enum Target<'a, T> {
     Absent,
 }
 
+/// A step of a row: what a loss of one's own is asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct At {
+    /// Step, from 0.
+    pub step: usize,
+    /// Row of the batch.
+    pub row: usize,
+}
+
+/// A loss of one's own: of y_t `[output]` of a row, writes dE/dy_t, which is zero before, and returns E. The loss of the batch
+/// is the mean over its rows of the sum of these, as for the built-in losses, which are two of them.
+///
+/// A function of its arguments alone: it is called once for each target, in no particular order and perhaps on several
+/// threads.
+///
+/// ```
+/// use eligibility::{At, CustomLoss, Sequences, Targets};
+/// // Q-learning: half the squared error of the value of the action that was taken.
+/// let (actions, returns) = ([0_usize, 2, 1], [0.5_f32, 1.0, -1.0]);
+/// let loss = |at: At, values: &[f32], error: &mut [f32]| {
+///     let difference = values[actions[at.step]] - returns[at.step];
+///     error[actions[at.step]] = difference;
+///     f64::from(0.5 * difference * difference)
+/// };
+/// let targets = Targets::Every(&loss as &CustomLoss<'_, f32>);
+/// let sequences = Sequences::new(3, 1, &[0.1, 0.2, 0.3], targets)?;
+/// # assert_eq!(sequences.steps(), 3);
+/// # Ok::<(), eligibility::Error>(())
+/// ```
+pub type CustomLoss<'a, T> = dyn Fn(At, &[T], &mut [T]) -> f64 + Sync + 'a;
+
+/// What one output is compared with.
+#[derive(Clone, Copy)]
+pub(crate) enum Goal<'a, T> {
+    Class(usize),
+    Values(&'a [T]),
+    Custom(&'a CustomLoss<'a, T>, At),
+}
+
+impl<'a, T> Target<'a, T> {
+    pub(crate) fn goal(&self) -> Option<Goal<'a, T>> {
+        match *self {
+            Self::Class(class) => Some(Goal::Class(class)),
+            Self::Values(values) => Some(Goal::Values(values)),
+            Self::Absent => None,
+        }
+    }
+}
+
+/// (2), (3) or a loss of one's own: sets `error` to `weight * dE/dy`. The largest y is subtracted before exp, so that it cannot
+/// overflow.
+pub(crate) fn evaluate<T: Scalar>(
+    goal: Goal<'_, T>,
+    weight: T,
+    output: &[T],
+    error: &mut [T],
+    total: &mut Score,
+) {
+    total.targets += 1;
+    match goal {
+        Goal::Class(class) => {
+            let largest = output.iter().fold(f64::NEG_INFINITY, |largest, y| largest.max(y.to_f64()));
+            let sum: f64 = output.iter().map(|y| (y.to_f64() - largest).exp()).sum();
+            for (index, (error, y)) in error.iter_mut().zip(output).enumerate() {
+                let probability = (y.to_f64() - largest).exp() / sum;
+                let onehot = f64::from(u8::from(index == class));
+                *error = weight * T::from_f64(probability - onehot);
+            }
+            total.loss += largest + sum.ln() - output[class].to_f64();
+            let first_largest = output.iter().position(|y| y.to_f64() >= largest);
+            total.correct += usize::from(first_largest == Some(class));
+        }
+        Goal::Values(values) => {
+            let mut squares = 0.0;
+            for ((error, &y), &value) in error.iter_mut().zip(output).zip(values) {
+                let difference = y - value;
+                squares += difference.to_f64() * difference.to_f64();
+                *error = weight * difference;
+            }
+            total.loss += 0.5 * squares;
+        }
+        Goal::Custom(loss, at) => {
+            error.fill(T::ZERO);
+            total.loss += loss(at, output, error);
+            for error in error {
+                *error *= weight;
+            }
+        }
+    }
+}
+
 /// Loss and hits, summed over whatever was scored.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Score {
@@ -105,7 +197,14 @@ pub(crate) fn weights<T: Scalar>(block: Block, parameters: &[T]) -> Rect<&[T]> {
 }
 
 /// `Ok` if every target goes with the readout.
-pub(crate) fn check_targets<T: Scalar>(readout: &Readout, targets: &[Target<'_, T>]) -> Result<(), Error> {
+pub(crate) fn check_targets<T: Scalar>(
+    readout: Option<&Readout>,
+    targets: &[Target<'_, T>],
+) -> Result<(), Error> {
+    let Some(readout) = readout else {
+        let there = targets.iter().any(|target| !matches!(target, Target::Absent));
+        return if there { Err(Error::NoReadout { what: "classes or values as targets" }) } else { Ok(()) };
+    };
     for (index, target) in targets.iter().enumerate() {
         match (*target, readout.loss) {
             (Target::Class(found), Loss::CrossEntropy) if found >= readout.output => {

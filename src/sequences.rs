@@ -1,14 +1,16 @@
 //! A batch of sequences as a learner takes it: inputs, targets, resets, lengths.
 
-use crate::affine::Scalar;
-use crate::cells::LstmState;
 use crate::error::{Error, check_nonempty, check_size, checked_product};
 use crate::network::Shape;
-use crate::readout::{Loss, Target};
+use crate::readout::{At, CustomLoss, Goal, Loss};
+use crate::scalar::Scalar;
+use crate::state::State;
 
 /// What the outputs are to be, and when: the kind of target is the timing of the learning signal.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy)]
 pub enum Targets<'a, T> {
+    /// None: for outputs alone.
+    None,
     /// `[batch]`: a class at each row's last step.
     LastClass(&'a [usize]),
     /// `[steps, batch]`: a class at every step.
@@ -17,6 +19,24 @@ pub enum Targets<'a, T> {
     LastValues(&'a [T]),
     /// `[steps, batch, output]`: values at every step.
     EveryValues(&'a [T]),
+    /// A loss of one's own at each row's last step.
+    Last(&'a CustomLoss<'a, T>),
+    /// A loss of one's own at every step.
+    Every(&'a CustomLoss<'a, T>),
+}
+
+impl<T> std::fmt::Debug for Targets<'_, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::None => "none",
+            Self::LastClass(_) => "classes at each row's last step",
+            Self::EveryClass(_) => "classes at every step",
+            Self::LastValues(_) => "values at each row's last step",
+            Self::EveryValues(_) => "values at every step",
+            Self::Last(_) => "a loss of one's own at each row's last step",
+            Self::Every(_) => "a loss of one's own at every step",
+        })
+    }
 }
 
 /// A batch of sequences, time-major: step by step, and within a step row by row (`PyTorch`'s default order).
@@ -40,7 +60,7 @@ pub struct Sequences<'a, T: Scalar> {
     is_first: Option<&'a [bool]>,
     lengths: Option<&'a [usize]>,
     target_mask: Option<&'a [bool]>,
-    initial: Option<&'a [LstmState<T>]>,
+    initial: Option<&'a [State<T>]>,
 }
 
 impl<'a, T: Scalar> Sequences<'a, T> {
@@ -52,9 +72,9 @@ impl<'a, T: Scalar> Sequences<'a, T> {
     pub fn new(steps: usize, batch: usize, inputs: &'a [T], targets: Targets<'a, T>) -> Result<Self, Error> {
         check_nonempty("number of steps", steps)?;
         check_nonempty("batch", batch)?;
-        let cells = checked_product("steps x batch", &[steps, batch])?;
-        if inputs.is_empty() || !inputs.len().is_multiple_of(cells) {
-            let expected = inputs.len().next_multiple_of(cells).max(cells);
+        let places = checked_product("steps x batch", &[steps, batch])?;
+        if inputs.is_empty() || !inputs.len().is_multiple_of(places) {
+            let expected = inputs.len().next_multiple_of(places).max(places);
             return Err(Error::Shape {
                 what: "inputs (a multiple of steps x batch)",
                 expected,
@@ -63,8 +83,8 @@ impl<'a, T: Scalar> Sequences<'a, T> {
         }
         match targets {
             Targets::LastClass(classes) => check_size("classes", batch, classes.len())?,
-            Targets::EveryClass(classes) => check_size("classes", cells, classes.len())?,
-            Targets::LastValues(_) | Targets::EveryValues(_) => {}
+            Targets::EveryClass(classes) => check_size("classes", places, classes.len())?,
+            _ => {}
         }
         Ok(Self {
             steps,
@@ -121,7 +141,12 @@ impl<'a, T: Scalar> Sequences<'a, T> {
     /// If the size does not fit or targets are at the last step only.
     pub fn with_target_mask(self, target_mask: &'a [bool]) -> Result<Self, Error> {
         if !self.every_step() {
-            let (expected, found) = ("targets at every step", "targets at each row's last step");
+            let found = if matches!(self.targets, Targets::None) {
+                "none"
+            } else {
+                "targets at each row's last step"
+            };
+            let expected = "targets at every step";
             return Err(Error::Timing { what: "target mask", expected, found });
         }
         check_size("target mask", self.steps * self.batch, target_mask.len())?;
@@ -130,7 +155,7 @@ impl<'a, T: Scalar> Sequences<'a, T> {
     /// With an initial state of each layer, taken as a constant: no gradient flows into it. `std::slice::from_ref`
     /// makes a slice of a single layer's.
     #[must_use]
-    pub fn starting_from(self, initial: &'a [LstmState<T>]) -> Self {
+    pub fn starting_from(self, initial: &'a [State<T>]) -> Self {
         Self { initial: Some(initial), ..self }
     }
     /// Steps of the longest row.
@@ -144,24 +169,32 @@ impl<'a, T: Scalar> Sequences<'a, T> {
         self.batch
     }
 
-    /// `Ok` if this batch goes with a network of `shape` and a learner for `batch` rows.
+    /// `Ok` if this batch goes with a network of `shape` and a learner for at most `batch` rows.
     pub(crate) fn check(&self, shape: &Shape, batch: usize) -> Result<(), Error> {
-        check_size("batch", batch, self.batch)?;
-        let cells = self.steps * self.batch;
-        check_size("inputs", checked_product("inputs", &[cells, shape.layout.input()])?, self.inputs.len())?;
+        if self.batch > batch {
+            return Err(Error::Capacity { what: "rows of a batch", reserved: batch, found: self.batch });
+        }
+        let places = self.steps * self.batch;
+        check_size("inputs", checked_product("inputs", &[places, shape.layout.input()])?, self.inputs.len())?;
         if let Some(initial) = self.initial {
-            check_size("initial states (one for each layer)", shape.layout.lstms().len(), initial.len())?;
-            for (layer, initial) in shape.layout.lstms().iter().zip(initial) {
-                let expected = self.batch * layer.lstm.hidden();
-                check_size("initial cell state", expected, initial.cell.len())?;
-                check_size("initial hidden state", expected, initial.hidden.len())?;
+            check_size("initial states (one for each layer)", shape.layout.layers().len(), initial.len())?;
+            for (layer, initial) in shape.layout.layers().iter().zip(initial) {
+                initial.check(&layer.cell, self.batch)?;
             }
         }
-        let outputs = shape.readout.output();
-        match (self.targets, shape.readout.loss()) {
+        if let Targets::None | Targets::Last(_) | Targets::Every(_) = self.targets {
+            return Ok(());
+        }
+        let Some(readout) = &shape.readout else {
+            return Err(Error::NoReadout { what: "classes or values as targets" });
+        };
+        let outputs = readout.output();
+        match (self.targets, readout.loss()) {
+            (Targets::None | Targets::Last(_) | Targets::Every(_), _) => Ok(()),
             (Targets::LastClass(classes) | Targets::EveryClass(classes), Loss::CrossEntropy) => {
-                let read =
-                    |cell: usize| !self.every_step() || self.has_target(cell / self.batch, cell % self.batch);
+                let read = |place: usize| {
+                    !self.every_step() || self.has_target(place / self.batch, place % self.batch)
+                };
                 let mut wrong = classes.iter().enumerate().filter(|&(_, &class)| class >= outputs);
                 match wrong.find(|&(index, _)| read(index)) {
                     None => Ok(()),
@@ -174,7 +207,7 @@ impl<'a, T: Scalar> Sequences<'a, T> {
                 check_size("target values", self.batch * outputs, values.len())
             }
             (Targets::EveryValues(values), Loss::SquaredError) => {
-                check_size("target values", checked_product("targets", &[cells, outputs])?, values.len())
+                check_size("target values", checked_product("targets", &[places, outputs])?, values.len())
             }
             (_, Loss::CrossEntropy) => Err(Error::Target { expected: "classes", found: "values" }),
             (_, Loss::SquaredError) => Err(Error::Target { expected: "values", found: "classes" }),
@@ -186,12 +219,6 @@ impl<'a, T: Scalar> Sequences<'a, T> {
         let input = self.inputs.len() / (self.steps * self.batch);
         &self.inputs[(step * self.batch + rows.start) * input..][..rows.count * input]
     }
-    /// `[steps, input]`: some steps of the only row.
-    pub(crate) fn inputs_of_one_row(&self, first: usize, steps: usize) -> &'a [T] {
-        debug_assert_eq!(self.batch, 1, "steps of several rows do not lie side by side");
-        let input = self.inputs.len() / self.steps;
-        &self.inputs[first * input..(first + steps) * input]
-    }
     /// `[rows]`: which rows start an episode with x_t.
     pub(crate) fn is_first(&self, step: usize, rows: Rows) -> Option<&'a [bool]> {
         self.is_first.map(|mask| &mask[step * self.batch + rows.start..][..rows.count])
@@ -201,12 +228,12 @@ impl<'a, T: Scalar> Sequences<'a, T> {
         self.lengths.map_or(self.steps, |lengths| lengths[row])
     }
     /// Where the rows start from in a layer.
-    pub(crate) fn initial(&self, layer: usize) -> Option<&'a LstmState<T>> {
+    pub(crate) fn initial(&self, layer: usize) -> Option<&'a State<T>> {
         self.initial.map(|states| &states[layer])
     }
     /// Whether targets are per step, not per row.
     pub(crate) fn every_step(&self) -> bool {
-        matches!(self.targets, Targets::EveryClass(_) | Targets::EveryValues(_))
+        matches!(self.targets, Targets::EveryClass(_) | Targets::EveryValues(_) | Targets::Every(_))
     }
     /// Whether a row has a target at `step`. Nothing else decides it.
     pub(crate) fn has_target(&self, step: usize, row: usize) -> bool {
@@ -214,25 +241,24 @@ impl<'a, T: Scalar> Sequences<'a, T> {
             let masked_in = |mask: &[bool]| mask[step * self.batch + row];
             step < self.length(row) && self.target_mask.is_none_or(masked_in)
         } else {
-            step + 1 == self.length(row)
+            !matches!(self.targets, Targets::None) && step + 1 == self.length(row)
         }
     }
-    /// The target of a row at `step`; absent where it has none.
-    pub(crate) fn target(&self, step: usize, row: usize) -> Target<'a, T> {
-        if !self.has_target(step, row) {
-            return Target::Absent;
-        }
+    /// What the output of a row at `step` is compared with, where it has a target.
+    pub(crate) fn goal(&self, step: usize, row: usize) -> Option<Goal<'a, T>> {
         let values = |values: &'a [T], index: usize, count: usize| {
             let outputs = values.len() / count;
-            Target::Values(&values[index * outputs..][..outputs])
+            Goal::Values(&values[index * outputs..][..outputs])
         };
-        let cell = step * self.batch + row;
-        match self.targets {
-            Targets::LastClass(classes) => Target::Class(classes[row]),
-            Targets::EveryClass(classes) => Target::Class(classes[cell]),
+        let place = step * self.batch + row;
+        Some(match self.targets {
+            Targets::None => return None,
+            Targets::LastClass(classes) => Goal::Class(classes[row]),
+            Targets::EveryClass(classes) => Goal::Class(classes[place]),
             Targets::LastValues(all) => values(all, row, self.batch),
-            Targets::EveryValues(all) => values(all, cell, self.steps * self.batch),
-        }
+            Targets::EveryValues(all) => values(all, place, self.steps * self.batch),
+            Targets::Last(loss) | Targets::Every(loss) => Goal::Custom(loss, At { step, row }),
+        })
     }
 }
 

@@ -101,7 +101,7 @@ pub(crate) fn save<T: Element>(
         ("input".to_owned(), layers[0].input().to_string()),
         ("hidden".to_owned(), layers[0].output().to_string()),
         ("layers".to_owned(), layers.len().to_string()),
-        ("output".to_owned(), trained.network().readout().output().to_string()),
+        ("output".to_owned(), trained.network().output().to_string()),
     ]);
     let bytes = safetensors::serialize(views, Some(metadata)).map_err(|error| wrong(&error))?;
     replace(path, &bytes)

@@ -10,7 +10,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser};
-use eligibility::{Bptt, Eprop, EpropOptions, Learner};
+use eligibility::{Bptt, BpttOptions, Eprop, EpropOptions, Learner};
 use serde::Serialize;
 use serde_json::json;
 
@@ -149,7 +149,7 @@ impl DepthArgs {
             let network = &training.trainer.network;
             let mut learners: [Box<dyn Learner<f64>>; 2] = [
                 Box::new(Eprop::new(network, options.batch, EpropOptions::default())?),
-                Box::new(Bptt::new(network, options.batch, args.delay.max_steps())?),
+                Box::new(Bptt::new(network, options.batch, args.delay.max_steps(), BpttOptions::default())?),
             ];
             let mut gradients = [network.zero_gradient(), network.zero_gradient()];
             for (learner, gradient) in learners.iter_mut().zip(&mut gradients) {
@@ -157,7 +157,7 @@ impl DepthArgs {
             }
             let [eprop, bptt] = &gradients;
             let layer = |index| {
-                let range = network.layout().lstm(index).range();
+                let range = network.layout().range(index);
                 Distance::new(&eprop[range.clone()], &bptt[range])
             };
             counts.push((0..network.layers().len()).map(layer).collect());

@@ -5,7 +5,7 @@
 //! once its return is known
 //! ```
 //!
-//! A stream's state and traces cannot be saved. So they start anew from zero every `--episode` steps, in every run, and
+//! A stream's state and traces are in no checkpoint. So they start anew from zero every `--episode` steps, in every run, and
 //! checkpoints are written only there (and at the very end): a resumed run is the same to the bit. What is observed, and
 //! the returns, go on through an episode's end.
 

@@ -4,14 +4,13 @@
 //! softmax over 10 digits, batch 128, `RMSProp` with decay 0.9 at 0.001 for e-prop and 0.0005 for BPTT, all 60,000
 //! training images in a new order in every epoch, then the test set. Permuted: one fixed permutation of the pixels.
 //!
-//! The last batch of an epoch is smaller if the batch size does not divide the number of images: it is trained on,
-//! too, by a learner for its size (`crate::trainer`).
+//! The last batch of an epoch is smaller if the batch size does not divide the number of images: it is trained on, too.
 
 use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
-use eligibility::{Evaluator, Network, Score};
+use eligibility::{Evaluator, EvaluatorOptions, Network, Score};
 use rand::seq::SliceRandom;
 use serde::Serialize;
 
@@ -263,11 +262,8 @@ fn evaluate<T: Element>(
 ) -> Result<Score, Failure> {
     let mut progress = terminal.progress("test", "sequences", 0, data.tested.len() as u64);
     let mut total = Score::default();
-    let mut evaluator = Evaluator::new(network, rows.min(data.tested.len()))?;
+    let mut evaluator = Evaluator::new(network, rows, EvaluatorOptions::default())?;
     for indices in data.tested.chunks(rows) {
-        if indices.len() < rows {
-            evaluator = Evaluator::new(network, indices.len())?;
-        }
         batch.assemble(&data.test, indices);
         total.add(&evaluator.score(network, &batch.sequences()?)?);
         progress.advance(indices.len() as u64, || format!("loss {:.4}", total.mean_loss()));

@@ -16,7 +16,10 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Args;
-use eligibility::{Adam, Evaluator, Init, Learner, Loss, Network, Optimizer, Readout, Rnn, TruncatedBptt};
+use eligibility::{
+    Adam, BpttOptions, Evaluator, EvaluatorOptions, Init, Learner, Loss, Network, Optimizer, Readout, Rnn,
+    TruncatedBptt,
+};
 use rayon::prelude::*;
 use serde::Serialize;
 use serde_json::json;
@@ -112,14 +115,13 @@ impl ThreeStateArgs {
         let mut weights = rng(seed, Purpose::Weights, 0);
         let mut network: Network<f64> =
             Init::default().network(Rnn::new(STATES, UNITS)?, readout, &mut weights)?;
-        let mut learner = TruncatedBptt::new(&network, self.batch, self.truncation)?;
+        let mut learner = TruncatedBptt::new(&network, self.batch, self.truncation, BpttOptions::default())?;
         let mut adam = Adam::new(&network, self.lr)?;
         let mut gradient = network.zero_gradient();
         let mut batch = Batch::new(self.steps, self.batch);
         let mut checkpoints = vec![check(&network, seed, 0)?];
         for update in 1..=self.updates {
             batch.generate(&mut rng(seed, Purpose::Data, update));
-            gradient.fill(0.0);
             learner.gradient(&network, &batch.sequences()?, &mut gradient)?;
             adam.update(network.parameters_mut(), &gradient)?;
             if update.is_multiple_of(self.every) || update == self.updates {
@@ -180,11 +182,10 @@ fn check(network: &Network<f64>, seed: u64, update: u64) -> Result<Checkpoint, F
     let [steps, rows] = SCORED;
     let mut walks = Batch::new(steps, rows);
     walks.generate(&mut rng(seed, Purpose::Comparison, update));
-    let score = Evaluator::new(network, rows)?.score(network, &walks.sequences()?)?;
-    let parts = network.layout().parts(0)?;
-    let matrix =
-        parts.iter().find(|part| part.name() == "weight_hh").map(|part| part.read(network.parameters()));
-    let imaginary_part = imaginary_part(&matrix.unwrap_or_default());
+    let mut evaluator = Evaluator::new(network, rows, EvaluatorOptions::default())?;
+    let score = evaluator.score(network, &walks.sequences()?)?;
+    let matrix = network.layout().part(0, "weight_hh")?.read(network.parameters());
+    let imaginary_part = imaginary_part(&matrix);
     let complex_eigenvalues = if imaginary_part > IMAGINARY { 2 } else { 0 };
     let (accuracy, mean_loss) = (1.0 - score.error_rate(), score.mean_loss());
     Ok(Checkpoint { seed, update, accuracy, mean_loss, complex_eigenvalues, imaginary_part })

@@ -93,7 +93,7 @@ impl<T: Scalar> Batch<T> {
 mod tests {
     use super::*;
     use crate::seeds::{Purpose, rng};
-    use eligibility::{Evaluator, Init, Loss, Lstm, Network, Readout};
+    use eligibility::{Evaluator, EvaluatorOptions, Init, Loss, Lstm, Network, Readout};
 
     fn batch<T: Scalar>(steps: usize, rows: usize) -> Batch<T> {
         let mut batch = Batch::new(steps, rows);
@@ -158,7 +158,7 @@ mod tests {
         let lstm = Lstm::new(STATES, 4).unwrap();
         let network: Network<f64> =
             Init::default().network(lstm, readout, &mut rng(1, Purpose::Weights, 0)).unwrap();
-        let mut evaluator = Evaluator::new(&network, 30).unwrap();
+        let mut evaluator = Evaluator::new(&network, 30, EvaluatorOptions::default()).unwrap();
         let score = evaluator.score(&network, &batch.sequences().unwrap()).unwrap();
         assert_eq!(score.targets, batch.counted.iter().filter(|&&counted| counted).count());
         assert!(score.targets > 0);

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use eligibility::{
-    Bptt, Buffer, Eprop, EpropOptions, EpropStream, Evaluator, Init, Learner, Loss, Lstm, Network, Readout,
-    Scalar, Sequences, Sgd, Target, Targets,
+    Bptt, BpttOptions, Buffer, Eprop, EpropOptions, EpropStream, Evaluator, EvaluatorOptions, Init, Learner,
+    Loss, Lstm, Network, OnlineStream, Readout, Scalar, Sequences, Sgd, Stream, Target, Targets,
 };
 use peak_alloc::PeakAlloc;
 use rand::RngExt;
@@ -195,18 +195,18 @@ fn time_in<T: Scalar>(case: Case, op: Op, schedule: ScheduleKind, seed: u64) -> 
     };
     let sequences = Sequences::new(case.steps, case.batch, &inputs, targets)?;
     // The first learner of a thread also makes the thread's workspace of matrix products, which is not the learner's.
-    Evaluator::new(&network, case.batch)?.score(&network, &sequences)?;
+    Evaluator::new(&network, case.batch, EvaluatorOptions::default())?.score(&network, &sequences)?;
 
     let before = PeakAlloc.current_usage();
     PeakAlloc.reset_peak_usage();
     let options = EpropOptions { schedule: schedule.schedule(case.steps), ..EpropOptions::default() };
     let results = match op {
         Op::Fwd => {
-            let mut evaluator = Evaluator::new(&network, case.batch)?;
+            let mut evaluator = Evaluator::new(&network, case.batch, EvaluatorOptions::default())?;
             repeat(before, || Ok((evaluator.score(&network, &sequences)?.mean_loss(), None)))?
         }
         Op::FwdbwdFinal | Op::FwdbwdAll => {
-            let mut bptt = Bptt::new(&network, case.batch, case.steps)?;
+            let mut bptt = Bptt::new(&network, case.batch, case.steps, BpttOptions::default())?;
             time_learner(before, &mut bptt, &network, &sequences)?
         }
         Op::EpropFinal | Op::EpropAll => {

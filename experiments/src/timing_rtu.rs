@@ -4,8 +4,8 @@ use std::fmt::{self, Display};
 use std::str::FromStr;
 
 use eligibility::{
-    Evaluator, Init, Loss, Network, Readout, Rtrl, RtrlOptions, RtrlStream, Rtu, Scalar, Sequences, Target,
-    Targets,
+    Error, Evaluator, EvaluatorOptions, Init, Loss, Network, Readout, Rtrl, RtrlOptions, RtrlStream, Rtu,
+    Scalar, Sequences, Stream, Target, Targets,
 };
 use peak_alloc::PeakAlloc;
 use rand::RngExt;
@@ -77,32 +77,51 @@ fn time_in<T: Scalar>(case: RtuCase, op: Op, schedule: ScheduleKind, seed: u64) 
     let (inputs, targets) = (draw(STEPS * batch * input), draw(STEPS * batch));
     let sequences = Sequences::new(STEPS, batch, &inputs, Targets::EveryValues(&targets))?;
     // The first learner of a thread also makes the thread's workspace of matrix products, which is not the learner's.
-    Evaluator::new(&network, batch)?.score(&network, &sequences)?;
+    Evaluator::new(&network, batch, EvaluatorOptions::default())?.score(&network, &sequences)?;
 
-    let before = PeakAlloc.current_usage();
-    PeakAlloc.reset_peak_usage();
     if op == Op::ScanStep {
+        let before = start_counting();
         let options = RtrlOptions { schedule: schedule.schedule(STEPS), ..RtrlOptions::default() };
         let mut rtrl = Rtrl::new(&network, batch, options)?;
         let repeats = time_learner(before, &mut rtrl, &network, &sequences)?;
         return Timing::new(case.to_string(), op, Some(schedule), seed, repeats, STEPS);
     }
-    let mut stream = RtrlStream::new(&network, batch, RtrlOptions::default())?;
-    let mut gradient = network.zero_gradient();
     let first = [vec![true; batch], vec![false; batch]];
     let mut now = Vec::with_capacity(batch);
-    let repeats = repeat(before, || {
-        gradient.fill(T::ZERO);
+    // The mean loss; `each` is given the gradient of each step.
+    let mut pass = |stream: &mut RtrlStream<T>, gradient: &mut [T], each: &mut dyn FnMut(&[T])| {
         let (mut loss, steps) = (0.0, inputs.chunks_exact(batch * input).zip(targets.chunks_exact(batch)));
         for (step, (input, targets)) in steps.enumerate() {
             stream.step(&network, input, &first[usize::from(step > 0)])?;
             now.clear();
             now.extend(targets.chunks_exact(1).map(Target::Values));
-            loss += stream.learn(&network, &now, &mut gradient)?.loss;
+            loss += stream.learn(&network, &now, gradient)?.loss;
+            each(gradient);
         }
-        Ok((loss / (STEPS * batch) as f64, Some(norm(gradient.iter().copied()))))
+        Ok::<f64, Error>(loss / (STEPS * batch) as f64)
+    };
+    // The gradient of a sequence is the sum over its steps, added up outside of what is timed.
+    let [mut gradient, mut sum] = [(); 2].map(|()| network.zero_gradient());
+    let mut stream = RtrlStream::new(&network, batch, RtrlOptions::default())?;
+    pass(&mut stream, &mut gradient, &mut |gradient| {
+        for (sum, &g) in sum.iter_mut().zip(gradient) {
+            *sum += g;
+        }
     })?;
+    let norm = norm(sum.iter().copied());
+    drop((stream, gradient, sum));
+
+    let before = start_counting();
+    let mut stream = RtrlStream::new(&network, batch, RtrlOptions::default())?;
+    let mut gradient = network.zero_gradient();
+    let repeats = repeat(before, || Ok((pass(&mut stream, &mut gradient, &mut |_| ())?, Some(norm))))?;
     Timing::new(case.to_string(), op, None, seed, repeats, STEPS)
+}
+
+/// Live bytes now; the peak is counted from here on.
+fn start_counting() -> usize {
+    PeakAlloc.reset_peak_usage();
+    PeakAlloc.current_usage()
 }
 
 #[cfg(test)]

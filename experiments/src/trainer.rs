@@ -4,14 +4,12 @@
 //! gradient = learner(network, batch);   clip(gradient);   network = optimizer(network, gradient)
 //! ```
 //!
-//! A learner is made for a fixed number of rows. For a batch of another size (the last one of an epoch) a new one takes
-//! its place: learners hold no state from one update to the next, so this changes nothing else, and the memory of only
-//! one is ever in use.
+//! The learner is made for whole batches; the last one of an epoch may be smaller.
 
 use eligibility::{
-    Adam, AdaptiveFeedback, Bptt, Buffer, Echo, Eprop, EpropOptions, Error, Evaluator, Feedback, Init,
-    Learner, Loss, Lstm, Network, Optimizer, Readout, ReadoutOnly, RmsProp, Score, Sequences, Sgd,
-    TraceScaling, TruncatedBptt, clip_global_norm,
+    Adam, AdaptiveFeedback, Bptt, BpttOptions, Buffer, Echo, Eprop, EpropOptions, Error, Evaluator,
+    EvaluatorOptions, Feedback, Init, Learner, Loss, Lstm, Network, Optimizer, Readout, ReadoutOnly, RmsProp,
+    Score, Sequences, Sgd, TraceScaling, TruncatedBptt, clip_global_norm,
 };
 use peak_alloc::PeakAlloc;
 
@@ -28,15 +26,6 @@ pub(crate) struct Sizes {
     pub(crate) max_steps: usize,
 }
 
-/// What learners are made from.
-#[derive(Debug)]
-enum Recipe<T: Element> {
-    Eprop(EpropOptions<T>),
-    Bptt { max_steps: usize },
-    Truncated { steps: usize },
-    Readout,
-}
-
 /// A learner; e-prop's feedback weights may change with the updates.
 enum Made<T: Element> {
     Eprop(Box<Eprop<T>>),
@@ -44,6 +33,25 @@ enum Made<T: Element> {
 }
 
 impl<T: Element> Made<T> {
+    /// What the options ask for.
+    fn new(options: &Training, sizes: Sizes, network: &Network<T>) -> Result<Self, Error> {
+        let rows = options.batch;
+        Ok(match options.learner {
+            LearnerKind::Eprop => {
+                Self::Eprop(Box::new(Eprop::new(network, rows, eprop_options(options, sizes, network)?)?))
+            }
+            LearnerKind::Bptt => {
+                Self::Other(Box::new(Bptt::new(network, rows, sizes.max_steps, BpttOptions::default())?))
+            }
+            LearnerKind::Truncated => {
+                let steps = options.truncation.unwrap_or(sizes.max_steps);
+                Self::Other(Box::new(TruncatedBptt::new(network, rows, steps, BpttOptions::default())?))
+            }
+            LearnerKind::Readout => {
+                Self::Other(Box::new(ReadoutOnly::new(network, rows, EvaluatorOptions::default())?))
+            }
+        })
+    }
     fn learner(&mut self) -> &mut dyn Learner<T> {
         match self {
             Self::Eprop(eprop) => eprop.as_mut(),
@@ -56,9 +64,7 @@ impl<T: Element> Made<T> {
 pub(crate) struct Trainer<T: Element> {
     pub(crate) network: Network<T>,
     pub(crate) optimizer: Box<dyn Optimizer<T>>,
-    recipe: Recipe<T>,
-    /// With the number of rows it was made for.
-    learner: Option<(usize, Made<T>)>,
+    learner: Made<T>,
     gradient: Buffer<T>,
     clip: Option<f64>,
     /// Bytes that the learner holds.
@@ -75,35 +81,25 @@ impl<T: Element> Trainer<T> {
         let readout = Readout::new(sizes.output, Loss::CrossEntropy)?;
         let network: Network<T> =
             init.stacked(&layers, readout, &mut rng(options.seed, Purpose::Weights, 0))?;
-        let recipe = match options.learner {
-            LearnerKind::Bptt => Recipe::Bptt { max_steps: sizes.max_steps },
-            LearnerKind::Truncated => {
-                Recipe::Truncated { steps: options.truncation.unwrap_or(sizes.max_steps) }
-            }
-            LearnerKind::Readout => Recipe::Readout,
-            LearnerKind::Eprop => Recipe::Eprop(eprop_options(options, sizes, &network)?),
-        };
         if let Some(limit) = options.clip {
             clip_global_norm::<T>(&mut [], limit)?; // rejects a limit that is no norm, before anything is trained
         }
-        Ok(Self {
-            optimizer: optimizer(options.optimizer, options.lr, options.rmsprop_decay, &network)?,
-            recipe,
-            learner: None,
-            gradient: network.zero_gradient(),
-            network,
-            clip: options.clip,
-            held_bytes: 0,
-            learner_bytes: 0,
-        })
+        let optimizer = optimizer(options.optimizer, options.lr, options.rmsprop_decay, &network)?;
+        // The first learner of a thread also makes the thread's workspace of matrix products: let that be this one.
+        drop(Evaluator::new(&network, 1, EvaluatorOptions::default())?);
+        let before = PeakAlloc.current_usage();
+        let learner = Made::new(options, sizes, &network)?;
+        let held_bytes = PeakAlloc.current_usage().saturating_sub(before);
+        let (gradient, clip) = (network.zero_gradient(), options.clip);
+        Ok(Self { network, optimizer, learner, gradient, clip, held_bytes, learner_bytes: 0 })
     }
 
     /// One update on one batch.
     pub(crate) fn update(&mut self, sequences: &Sequences<'_, T>) -> Result<Score, Failure> {
-        let mut learner = self.learner_for(sequences.batch())?;
+        let learner = self.learner.learner();
         let before = PeakAlloc.current_usage();
         PeakAlloc.reset_peak_usage();
-        let score = learner.1.learner().gradient(&self.network, sequences, &mut self.gradient)?;
+        let score = learner.gradient(&self.network, sequences, &mut self.gradient)?;
         // What stays allocated is no memory of the learner (it allocates nothing after it was made), but the workspace
         // that matrix products keep for each thread from the first product on, whoever asks for it.
         let kept = PeakAlloc.current_usage().max(before);
@@ -120,14 +116,7 @@ impl<T: Element> Trainer<T> {
             clip_global_norm(&mut self.gradient, limit)?;
         }
         self.optimizer.update(self.network.parameters_mut(), &self.gradient)?;
-        learner.1.learner().after_update(&mut self.network)?;
-        if let (Made::Eprop(eprop), Recipe::Eprop(options)) = (&learner.1, &mut self.recipe)
-            && let Feedback::Adaptive(_) = options.feedback
-        {
-            // For the next learner, and for checkpoints.
-            options.feedback.clone_from(eprop.feedback());
-        }
-        self.learner = Some(learner);
+        learner.after_update(&mut self.network)?;
         Ok(score)
     }
 
@@ -135,26 +124,6 @@ impl<T: Element> Trainer<T> {
     /// same for all learners (0 if no counting allocator is installed).
     pub(crate) fn learner_bytes(&self) -> usize {
         self.learner_bytes
-    }
-
-    /// The learner, if it is for this number of rows, else a new one.
-    fn learner_for(&mut self, rows: usize) -> Result<(usize, Made<T>), Error> {
-        if let Some(learner) = self.learner.take_if(|(made_for, _)| *made_for == rows) {
-            return Ok(learner);
-        }
-        self.learner = None;
-        // The first learner of a thread also makes the thread's workspace of matrix products: let that be this one.
-        drop(Evaluator::new(&self.network, 1)?);
-        let before = PeakAlloc.current_usage();
-        let network = &self.network;
-        let learner = match &self.recipe {
-            Recipe::Bptt { max_steps } => Made::Other(Box::new(Bptt::new(network, rows, *max_steps)?)),
-            Recipe::Truncated { steps } => Made::Other(Box::new(TruncatedBptt::new(network, rows, *steps)?)),
-            Recipe::Readout => Made::Other(Box::new(ReadoutOnly::new(network, rows)?)),
-            Recipe::Eprop(options) => Made::Eprop(Box::new(Eprop::new(network, rows, options.clone())?)),
-        };
-        self.held_bytes = PeakAlloc.current_usage().saturating_sub(before);
-        Ok((rows, learner))
     }
 }
 
@@ -169,19 +138,22 @@ impl<T: Element> Trained<T> for Trainer<T> {
         (&mut self.network, self.optimizer.as_mut())
     }
     fn adaptive_feedback(&self) -> Option<&[T]> {
-        match &self.recipe {
-            Recipe::Eprop(EpropOptions { feedback: Feedback::Adaptive(feedback), .. }) => {
-                Some(feedback.matrix())
-            }
-            _ => None,
+        match &self.learner {
+            Made::Eprop(eprop) => match eprop.feedback() {
+                Feedback::Adaptive(feedback) => Some(feedback.matrix()),
+                Feedback::Symmetric | Feedback::Random(_) => None,
+            },
+            Made::Other(_) => None,
         }
     }
     fn set_adaptive_feedback(&mut self, weights: &[T]) -> Result<(), Error> {
-        if let Recipe::Eprop(EpropOptions { feedback: Feedback::Adaptive(feedback), .. }) = &mut self.recipe {
+        if let Made::Eprop(eprop) = &mut self.learner
+            && let Feedback::Adaptive(feedback) = eprop.feedback()
+        {
             let mut matrix = Buffer::zeros(feedback.matrix().len());
             matrix.copy_from_slice(weights);
-            *feedback = AdaptiveFeedback::new(matrix, feedback.decay())?;
-            self.learner = None;
+            let feedback = AdaptiveFeedback::new(matrix, feedback.decay())?;
+            eprop.set_feedback(Feedback::Adaptive(feedback))?;
         }
         Ok(())
     }
@@ -212,7 +184,7 @@ fn eprop_options<T: Element>(
         schedule: options.schedule.unwrap_or_default().schedule(sizes.max_steps),
         echo,
         scaling: TraceScaling { output: factor(options.trace_scale), decay: factor(options.trace_decay) },
-        level: None,
+        ..EpropOptions::default()
     })
 }
 

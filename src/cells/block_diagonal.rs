@@ -1,7 +1,7 @@
 //! An RNN whose recurrent matrix consists of free 2 x 2 blocks.
 //!
 //! ```text
-//! (1) p_t = A_j h_{t-1} + [W_1; W_2] x_t      A_j = [[a11, a12], [a21, a22]] of unit pair j      h_t = phi(p_t)
+//! (1) p_t = A_j h_{t-1} + [W_1; W_2] x_t      A_j = [[a11, a12], [a21, a22]] of unit j      h_t = phi(p_t)
 //! ```
 //!
 //! An RTU is this with A_j a rotation times a radius, and its input normalised.
@@ -18,26 +18,26 @@ use crate::error::{Error, check_nonempty};
 /// ```
 /// use eligibility::BlockDiagonal;
 /// let cell = BlockDiagonal::new(12, 64)?;
-/// assert_eq!((cell.input(), cell.pairs(), cell.output()), (12, 64, 128));
+/// assert_eq!((cell.input(), cell.units(), cell.output()), (12, 64, 128));
 /// # Ok::<(), eligibility::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlockDiagonal {
     input: usize,
-    pairs: usize,
+    units: usize,
     nonlinearity: Nonlinearity,
 }
 
 impl BlockDiagonal {
-    /// `pairs` pairs of units, phi = tanh.
+    /// `units` pairs of numbers, phi = tanh.
     ///
     /// # Errors
     ///
     /// If a size is zero.
-    pub fn new(input: usize, pairs: usize) -> Result<Self, Error> {
+    pub fn new(input: usize, units: usize) -> Result<Self, Error> {
         check_nonempty("input size", input)?;
-        check_nonempty("number of unit pairs", pairs)?;
-        Ok(Self { input, pairs, nonlinearity: Nonlinearity::Tanh })
+        check_nonempty("number of units", units)?;
+        Ok(Self { input, units, nonlinearity: Nonlinearity::Tanh })
     }
     /// With another phi.
     #[must_use]
@@ -49,15 +49,15 @@ impl BlockDiagonal {
     pub fn input(&self) -> usize {
         self.input
     }
-    /// Pairs of units, n.
+    /// Units of two numbers each, n.
     #[must_use]
-    pub fn pairs(&self) -> usize {
-        self.pairs
+    pub fn units(&self) -> usize {
+        self.units
     }
-    /// Outputs, 2n: all first units, then all second ones.
+    /// Outputs, 2n: all first numbers, then all second ones.
     #[must_use]
     pub fn output(&self) -> usize {
-        2 * self.pairs
+        2 * self.units
     }
     /// phi.
     #[must_use]
@@ -65,12 +65,12 @@ impl BlockDiagonal {
         self.nonlinearity
     }
     pub(crate) fn blocks(&self) -> Blocks {
-        let mut parts = pair_weights(["w1", "w2"], self.pairs, self.input);
-        parts.extend(PartOf::unit(&["a11", "a12", "a21", "a22"], self.pairs));
+        let mut parts = pair_weights(["w1", "w2"], self.units, self.input);
+        parts.extend(PartOf::unit(&["a11", "a12", "a21", "a22"], self.units));
         Blocks {
-            weights: [self.pairs.saturating_mul(2), self.input],
+            weights: [self.units.saturating_mul(2), self.input],
             recurrent: None,
-            unit: Some([4, self.pairs]),
+            unit: Some([4, self.units]),
             parts,
         }
     }

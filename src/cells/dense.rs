@@ -23,20 +23,20 @@ use crate::error::{Error, check_nonempty};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dense {
     input: usize,
-    output: usize,
+    units: usize,
     nonlinearity: Nonlinearity,
 }
 
 impl Dense {
-    /// `input` inputs, `output` outputs, linear.
+    /// `input` inputs, `units` units, linear.
     ///
     /// # Errors
     ///
     /// If a size is zero.
-    pub fn new(input: usize, output: usize) -> Result<Self, Error> {
+    pub fn new(input: usize, units: usize) -> Result<Self, Error> {
         check_nonempty("input size", input)?;
-        check_nonempty("output size", output)?;
-        Ok(Self { input, output, nonlinearity: Nonlinearity::Identity })
+        check_nonempty("number of units", units)?;
+        Ok(Self { input, units, nonlinearity: Nonlinearity::Identity })
     }
     /// With another phi.
     #[must_use]
@@ -48,10 +48,15 @@ impl Dense {
     pub fn input(&self) -> usize {
         self.input
     }
-    /// Outputs.
+    /// Units.
+    #[must_use]
+    pub fn units(&self) -> usize {
+        self.units
+    }
+    /// Outputs: the units.
     #[must_use]
     pub fn output(&self) -> usize {
-        self.output
+        self.units
     }
     /// phi.
     #[must_use]
@@ -61,9 +66,9 @@ impl Dense {
     pub(crate) fn blocks(&self) -> Blocks {
         let columns = self.input.saturating_add(1);
         let parts = vec![
-            PartOf::weights("weight", 0..self.output, 0..self.input),
-            PartOf::weights("bias", 0..self.output, self.input..columns),
+            PartOf::weights("weight", 0..self.units, 0..self.input),
+            PartOf::weights("bias", 0..self.units, self.input..columns),
         ];
-        Blocks { weights: [self.output, columns], recurrent: None, unit: None, parts }
+        Blocks { weights: [self.units, columns], recurrent: None, unit: None, parts }
     }
 }

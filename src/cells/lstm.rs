@@ -1,4 +1,4 @@
-//! The LSTM cell: sizes, nonlinearity, state.
+//! The LSTM cell: sizes and form.
 //!
 //! ```text
 //! (1) z = W [x_t; h_{t-1}; 1]                          gates in the order i, f, g, o
@@ -11,37 +11,35 @@
 
 use eligibility_kernels::activation::Nonlinearity;
 
-use crate::affine::Scalar;
-use crate::buffer::Buffer;
 use crate::cells::{Blocks, PartOf};
-use crate::error::{Error, check_nonempty, checked_product};
+use crate::error::{Error, check_nonempty};
 
 /// An LSTM layer's sizes and form; its weights live in a [`Network`](crate::Network).
 ///
 /// ```
 /// use eligibility::{Lstm, Nonlinearity};
 /// let lstm = Lstm::new(4, 32)?.with_nonlinearity(Nonlinearity::Identity);
-/// assert_eq!((lstm.input(), lstm.hidden()), (4, 32));
+/// assert_eq!((lstm.input(), lstm.units()), (4, 32));
 /// assert!(Lstm::new(4, 0).is_err());
 /// # Ok::<(), eligibility::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lstm {
     input: usize,
-    hidden: usize,
+    units: usize,
     nonlinearity: Nonlinearity,
 }
 
 impl Lstm {
-    /// `input` inputs, `hidden` units, `h = o tanh(c)`.
+    /// `input` inputs, `units` units, `h = o tanh(c)`.
     ///
     /// # Errors
     ///
     /// If a size is zero.
-    pub fn new(input: usize, hidden: usize) -> Result<Self, Error> {
+    pub fn new(input: usize, units: usize) -> Result<Self, Error> {
         check_nonempty("input size", input)?;
-        check_nonempty("hidden size", hidden)?;
-        Ok(Self { input, hidden, nonlinearity: Nonlinearity::Tanh })
+        check_nonempty("number of units", units)?;
+        Ok(Self { input, units, nonlinearity: Nonlinearity::Tanh })
     }
     /// With another phi in `h = o phi(c)`.
     #[must_use]
@@ -55,15 +53,16 @@ impl Lstm {
     }
     /// Units.
     #[must_use]
-    pub fn hidden(&self) -> usize {
-        self.hidden
+    pub fn units(&self) -> usize {
+        self.units
     }
     /// Outputs: the hidden state.
-    pub(crate) fn output(&self) -> usize {
-        self.hidden
+    #[must_use]
+    pub fn output(&self) -> usize {
+        self.units
     }
     pub(crate) fn blocks(&self) -> Blocks {
-        let (rows, bias) = (self.hidden.saturating_mul(4), self.input.saturating_add(self.hidden));
+        let (rows, bias) = (self.units.saturating_mul(4), self.input.saturating_add(self.units));
         let columns = bias.saturating_add(1);
         let parts = vec![
             PartOf::weights("weight_ih", 0..rows, 0..self.input),
@@ -76,26 +75,5 @@ impl Lstm {
     #[must_use]
     pub fn nonlinearity(&self) -> Nonlinearity {
         self.nonlinearity
-    }
-}
-
-/// Cell and hidden state of a batch of rows: a value, reset by assignment.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LstmState<T: Scalar> {
-    /// `[rows, hidden]`: c.
-    pub cell: Buffer<T>,
-    /// `[rows, hidden]`: h.
-    pub hidden: Buffer<T>,
-}
-
-impl<T: Scalar> LstmState<T> {
-    /// The state before a sequence: all zero.
-    ///
-    /// # Errors
-    ///
-    /// If it would be too large for memory.
-    pub fn zeros(lstm: &Lstm, rows: usize) -> Result<Self, Error> {
-        let length = checked_product("the LSTM's state", &[rows, lstm.hidden()])?;
-        Ok(Self { cell: Buffer::zeros(length), hidden: Buffer::zeros(length) })
     }
 }

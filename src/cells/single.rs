@@ -60,6 +60,11 @@ macro_rules! sizes {
             pub fn input(&self) -> usize {
                 self.input
             }
+            /// Units.
+            #[must_use]
+            pub fn units(&self) -> usize {
+                self.units
+            }
             /// Outputs: the units.
             #[must_use]
             pub fn output(&self) -> usize {

@@ -1,96 +1,56 @@
-//! E-prop for an LSTM over whole batches of sequences.
+//! E-prop, for any cell: traces forward in time, cut at the recurrent weights.
 //!
 //! ```text
-//! (1) eps_t = f_t eps_{t-1} + s_t presynaptic_t^T           forward in time           (Hoyer et al. 2022, eq. 6)
-//! (2) dE/dW  = sum_t (L_t dh_t/dc_t) eps_t                  L_t = B^T dE/dy_t          (eq. 3, 10, 11)
+//! (1) eps_t = A_t eps_{t-1} + u_t presynaptic_t^T           forward in time           (Hoyer et al. 2022, eq. 6)
+//! (2) dE/dW  = sum_t (L_t dy_t/ds_t) eps_t                  L_t = B^T dE/dy_t          (eq. 3, 10, 11)
 //! ```
 //!
-//! Gradient: approximate, drops the paths through h_{t-1}. It is exact when the recurrent weights are zero.
+//! Of the LSTM A is the forget gate, of the GRU its update gate, of an RNN zero; of cells whose units do not read each other
+//! it is all of ds_t/ds_{t-1}, and the gradient is exact.
 
 use eligibility_kernels::Level;
 
-use crate::affine::Scalar;
-use crate::error::{Error, check_nonempty};
+use crate::error::Error;
 use crate::extensions::{Echo, Extensions, TraceScaling};
 use crate::feedback::Feedback;
-use crate::learner::packed::Packed;
-use crate::learner::shards::{ROWS_WITH_TRACES, ROWS_WITHOUT_TRACES, Shards};
-use crate::learner::traces::TraceRows;
-use crate::learner::window::{Pass, Through, Window};
-use crate::learner::{Learner, check_call, check_steps};
-use crate::network::{Network, Shape};
-use crate::readout::Score;
-use crate::sequences::Sequences;
+use crate::learner::engine::{Batch, Cut, Run, Setting, Streams};
+use crate::network::Network;
+use crate::scalar::Scalar;
+use crate::schedule::Schedule;
 
-/// How the sum over time is evaluated: the same gradient, up to rounding.
-///
-/// | schedule | memory | bound by |
-/// |---|---|---|
-/// | streaming | traces | memory: every trace is read and written at every step |
-/// | blocked | traces and a block of steps | arithmetic |
-/// | whole sequence | all steps, no traces | arithmetic, a quarter less of it |
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Schedule {
-    /// A trace per weight, carried forward step by step.
-    Streaming,
-    /// A trace per weight, carried forward over so many steps at a time: a small matrix product with the trace in
-    /// registers. Fastest where memory must not grow with the steps.
-    Blocked(usize),
-    /// No traces: one scan back over a tape of at most `max_steps` steps. Memory grows with the steps, as for BPTT,
-    /// but nothing is propagated through the recurrent weights. The oracle for the other schedules.
-    WholeSequence {
-        /// Steps to reserve memory for.
-        max_steps: usize,
-    },
-}
-
-impl Default for Schedule {
-    /// Blocks of 32 steps.
-    ///
-    /// Of 8, 16, 32, 48 and 64 steps, 32 was the fastest or within a few per cent of it for 32 to 256 units and batches of
-    /// 1 to 128. Shorter blocks read and write the traces more often; longer ones leave the caches (eight rows of 128
-    /// units and 32 steps leave 0.9 MB of factors) and need more memory.
-    fn default() -> Self {
-        Self::Blocked(DEFAULT_BLOCK)
-    }
-}
-
-/// Steps of a block unless told otherwise.
-const DEFAULT_BLOCK: usize = 32;
-
-impl std::fmt::Display for Schedule {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Streaming => write!(f, "streaming"),
-            Self::Blocked(steps) => write!(f, "blocked:{steps}"),
-            Self::WholeSequence { .. } => write!(f, "whole"),
-        }
-    }
-}
-
-/// The choices of [`Eprop`].
+/// The choices of [`Eprop`] and [`EpropStream`].
 #[derive(Clone, Debug, Default)]
 pub struct EpropOptions<T: Scalar> {
     /// Where the learning signal comes from.
     pub feedback: Feedback<T>,
-    /// How the sum over time is evaluated.
+    /// How the sum over time is evaluated; a stream does not use it.
     pub schedule: Schedule,
     /// What else a learning signal is multiplied with.
     pub echo: Echo,
     /// Factors in the computation of the traces.
     pub scaling: TraceScaling,
+    /// Whether dE/dx_t is computed as well: of the step alone.
+    pub input_gradient: bool,
     /// The instruction-set level; `None`: what `ELIGIBILITY_LEVEL` says, or the best.
     pub level: Option<Level>,
 }
 
+impl<T: Scalar> EpropOptions<T> {
+    fn setting(&self, run: Run) -> Result<Setting, Error> {
+        let extensions = Extensions::new(self.echo, self.scaling)?;
+        let setting = Setting::new(run, Cut::Recurrence, self.level)?;
+        Ok(Setting { extensions, input_gradient: self.input_gradient, ..setting })
+    }
+}
+
 /// E-prop over batches of sequences. Owns traces (or a tape) for a fixed number of batch rows.
 ///
-/// Gradient: approximate, drops the paths through h_{t-1}; in layers below the top one also those through later steps of
-/// the layers above.
+/// Gradient: approximate for cells with a dense recurrence, drops the paths through h_{t-1}; in layers below another one with
+/// a state also those through later steps of the layers above. Else exact: [`Learner::exactness`](crate::Learner::exactness) says which.
 ///
-/// Memory, blocked or streaming: 3 x hidden x (input + hidden + 1) elements per batch row, for up to 8 rows per thread
-/// (rows of larger batches take turns), whatever the number of steps. No allocation after construction on one thread;
-/// handing shards to threads may allocate.
+/// Memory, blocked or streaming: a trace for each weight that has one (of an LSTM 3 x units x (input + units + 1)) per batch
+/// row, for up to 8 rows per thread (rows of larger batches take turns), whatever the number of steps. No allocation after
+/// construction on one thread; handing shards to threads may allocate.
 ///
 /// ```
 /// use eligibility::{Eprop, EpropOptions, Init, Learner, Loss, Lstm, Network, Readout, Sequences, Targets};
@@ -110,23 +70,11 @@ pub struct EpropOptions<T: Scalar> {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Eprop<T: Scalar> {
-    shape: Shape,
-    batch: usize,
-    feedback: Feedback<T>,
-    schedule: Schedule,
-    level: Level,
-    packed: Vec<Packed<T>>,
-    engine: Engine<T>,
-}
-
-#[derive(Clone, Debug)]
-enum Engine<T: Scalar> {
-    Streaming(Shards<TraceRows<T>, T>),
-    Windows(Shards<Window<T>, T>),
+    pub(super) engine: Batch<T>,
 }
 
 impl<T: Scalar> Eprop<T> {
-    /// For networks of this network's sizes and `batch` rows.
+    /// For networks of this network's sizes and at most `batch` rows.
     ///
     /// # Errors
     ///
@@ -134,119 +82,77 @@ impl<T: Scalar> Eprop<T> {
     /// finite, the scaling's decay is not in [0, 1], the memory would be too large, or
     /// `ELIGIBILITY_LEVEL` names no level of this machine.
     pub fn new(network: &Network<T>, batch: usize, options: EpropOptions<T>) -> Result<Self, Error> {
-        check_nonempty("batch", batch)?;
-        let EpropOptions { feedback, schedule, echo, scaling, level } = options;
-        let extensions = Extensions::new(echo, scaling)?;
-        let shape = network.shape();
-        shape.check_lstms("e-prop")?;
-        feedback.check(&shape)?;
-        let level = level.map_or_else(Level::from_env, Ok)?;
-        let gradient = shape.layout.len();
-        let windows = |steps, traces| {
-            let window = |rows| Window::zeros(shape.clone(), rows, batch, steps, traces, extensions);
-            let most = if traces { ROWS_WITH_TRACES } else { ROWS_WITHOUT_TRACES };
-            Ok(Engine::Windows(Shards::new(batch, most, gradient, window)?))
-        };
-        let engine = match schedule {
-            Schedule::Streaming => {
-                let traces = |rows| TraceRows::zeros(shape.clone(), rows, batch, usize::MAX, extensions);
-                Ok::<_, Error>(Engine::Streaming(Shards::new(batch, ROWS_WITH_TRACES, gradient, traces)?))
-            }
-            Schedule::Blocked(steps) => {
-                check_nonempty("block of steps", steps)?;
-                windows(steps, true)
-            }
-            Schedule::WholeSequence { max_steps } => {
-                check_nonempty("number of steps", max_steps)?;
-                windows(max_steps, false)
-            }
-        }?;
-        let rows = match &engine {
-            Engine::Streaming(shards) => shards.rows(),
-            Engine::Windows(shards) => shards.rows(),
-        };
-        let packed = Packed::of_layers(&shape.layout, rows, level);
-        Ok(Self { shape, batch, feedback, schedule, level, packed, engine })
-    }
-    /// The instruction-set level in use.
-    #[must_use]
-    pub fn level(&self) -> Level {
-        self.level
-    }
-    /// The feedback weights as they are.
-    #[must_use]
-    pub fn feedback(&self) -> &Feedback<T> {
-        &self.feedback
-    }
-    /// The schedule in use.
-    #[must_use]
-    pub fn schedule(&self) -> Schedule {
-        self.schedule
+        let setting = options.setting(Run::of(options.schedule))?;
+        Ok(Self { engine: Batch::new(network, batch, setting, options.feedback, false)? })
     }
 }
 
-impl<T: Scalar> Learner<T> for Eprop<T> {
-    fn gradient(
-        &mut self,
-        network: &Network<T>,
-        sequences: &Sequences<'_, T>,
-        gradient: &mut [T],
-    ) -> Result<Score, Error> {
-        check_call(&self.shape, self.batch, network, sequences, gradient)?;
-        if let Schedule::WholeSequence { max_steps } = self.schedule {
-            check_steps(max_steps, sequences)?;
-        }
-        self.feedback.before_update(&self.shape, network.parameters());
-        let Self { ref shape, batch, ref feedback, level, ref mut packed, ref mut engine, .. } = *self;
-        let parameters = network.parameters();
-        let weights = Packed::refresh_layers(packed, &shape.layout, parameters);
-        let work = batch * sequences.steps() * shape.layout.len();
-        Ok(match engine {
-            Engine::Streaming(shards) => shards.run(work, gradient, |traces, rows, gradient| {
-                stream(traces, Pass { level, parameters, weights, sequences, rows }, feedback, gradient)
-            }),
-            Engine::Windows(shards) => shards.run(work, gradient, |window, rows, gradient| {
-                let pass = Pass { level, parameters, weights, sequences, rows };
-                window.run(pass, Through::Cell(feedback), gradient)
-            }),
-        })
-    }
+/// E-prop step by step, for `rows` parallel streams (usually one): feed an input, get the output, learn if there is something
+/// to learn. No sequence in sight.
+///
+/// State and traces are carried until a reset; weights may change between any two calls. Memory never grows, and no
+/// call allocates.
+///
+/// Gradient: as [`Eprop`]'s; after a change of the weights the traces still hold the influence of the old ones, as in every
+/// online rule.
+///
+/// ```
+/// use eligibility::{EpropOptions, EpropStream, Init, Loss, Lstm, Network, Optimizer, Readout, Sgd, Stream, Target};
+/// use rand::{SeedableRng, rngs::StdRng};
+/// let mut rng = StdRng::seed_from_u64(1);
+/// let mut network: Network<f32> =
+///     Init::default().network(Lstm::new(1, 8)?, Readout::new(1, Loss::SquaredError)?, &mut rng)?;
+/// let mut stream = EpropStream::new(&network, 1, EpropOptions::default())?;
+/// let mut sgd = Sgd::new(&network, 0.01)?;
+/// let mut gradient = network.zero_gradient();
+/// for t in 0..100 {
+///     let x = (0.1 * t as f32).sin();
+///     let next = (0.1 * (t + 1) as f32).sin();
+///     let output = stream.step(&network, &[x], &[t == 0])?[0]; // x starts an episode only at t = 0
+///     assert!(output.is_finite());
+///     stream.learn(&network, &[Target::Values(&[next])], &mut gradient)?;
+///     sgd.update(network.parameters_mut(), &gradient)?;
+/// }
+/// # Ok::<(), eligibility::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct EpropStream<T: Scalar> {
+    pub(super) engine: Streams<T>,
+}
 
-    fn after_update(&mut self, network: &mut Network<T>) -> Result<(), Error> {
-        network.check_same_shape(&self.shape)?;
-        self.feedback.after_update(&self.shape, network);
-        Ok(())
+impl<T: Scalar> EpropStream<T> {
+    /// For networks of this network's sizes and `rows` parallel streams. The schedule of `options` is not used: a
+    /// stream is streaming.
+    ///
+    /// # Errors
+    ///
+    /// As [`Eprop::new`].
+    pub fn new(network: &Network<T>, rows: usize, options: EpropOptions<T>) -> Result<Self, Error> {
+        let setting = options.setting(Run::Block(1))?;
+        Ok(Self { engine: Streams::new(network, rows, setting, options.feedback)? })
     }
 }
 
-/// Adds the gradient of the rows' part of the loss, step by step.
-fn stream<T: Scalar>(
-    traces: &mut TraceRows<T>,
-    pass: Pass<'_, T>,
-    feedback: &Feedback<T>,
-    gradient: &mut [T],
-) -> Score {
-    let Pass { level, parameters, weights, sequences, rows } = pass;
-    traces.clear_traces();
-    for (index, layer) in traces.layers_mut().iter_mut().enumerate() {
-        layer.forward.start(sequences.initial(index), rows);
-    }
-    let mut score = Score::default();
-    for step in 0..sequences.steps() {
-        traces.settle(level);
-        traces.advance(level, weights, sequences, rows, step);
-        let targets = || (0..rows.count).any(|row| sequences.has_target(step, rows.start + row));
-        if sequences.every_step() && targets() {
-            traces.score_step(parameters, sequences, rows, step, &mut score);
-            traces.learn(level, parameters, feedback, gradient);
-        }
-    }
-    if !sequences.every_step() {
-        // Rows that ended earlier still hold the state, the factors and the traces of their last step.
-        traces.settle(level);
-        traces.layers_mut().iter_mut().for_each(|layer| layer.forward.active.fill(true));
-        traces.score_ended(parameters, sequences, rows, &mut score);
-        traces.learn(level, parameters, feedback, gradient);
-    }
-    score
+macro_rules! with_feedback {
+    ($($kind:ident),+) => {
+        $(impl<T: Scalar> $kind<T> {
+            /// The feedback weights as they are.
+            #[must_use]
+            pub fn feedback(&self) -> &Feedback<T> {
+                &self.engine.feedback
+            }
+            /// Other feedback weights, for instance those of a checkpoint.
+            ///
+            /// # Errors
+            ///
+            /// If their size is wrong; nothing was changed then.
+            pub fn set_feedback(&mut self, feedback: Feedback<T>) -> Result<(), Error> {
+                feedback.check(&self.engine.shape)?;
+                self.engine.feedback = feedback;
+                Ok(())
+            }
+        })+
+    };
 }
+
+with_feedback!(Eprop, EpropStream);

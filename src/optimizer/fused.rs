@@ -1,30 +1,52 @@
-//! An optimiser's step fused with the trace and its contraction: learning at every step without a stored gradient.
+//! An optimiser's step fused with whatever makes the gradient: learning at every step without a stored one.
 
 use std::ops::Range;
 
 use eligibility_kernels::update;
 
-use super::{Adam, Optimizer, RmsProp, Sgd};
-use crate::affine::Scalar;
-use crate::online::OnlineGradient;
+use super::{Adam, RmsProp, Sgd};
+use crate::online_gradient::OnlineGradient;
+use crate::scalar::Scalar;
 
-/// An optimiser that can take its step in the same sweep in which a stream steps its traces: [`Sgd`], [`RmsProp`] and
-/// [`Adam`].
-///
-/// Used by [`EpropStream::learn_and_update`](crate::EpropStream::learn_and_update); its methods are not for calling.
-pub trait FusedOptimizer<T: Scalar>: Optimizer<T> {
+/// An optimiser that can take its step in the sweep that makes the gradient.
+pub trait Fused<T: Scalar> {
     /// Counts one update.
-    #[doc(hidden)]
     fn begin(&mut self);
     /// Elements of the parameters it was made for.
-    #[doc(hidden)]
     fn length(&self) -> usize;
     /// Updates the weights `range` of `parameters`.
-    #[doc(hidden)]
     fn sweep(&mut self, parameters: &mut [T], range: Range<usize>, gradient: OnlineGradient<'_, T>);
 }
 
-impl<T: Scalar> FusedOptimizer<T> for Sgd {
+/// Runs a rule along a gradient: `$plain` of an optimiser, a slice of its weights and a stored gradient of them.
+macro_rules! sweep {
+    ($self:ident, $parameters:ident, $range:ident, $gradient:ident, $rule:expr) => {
+        let rule = $rule;
+        match $gradient {
+            OnlineGradient::Plain(gradient) => {
+                let (level, own) = ($self.level, $range.start..$range.start + gradient.len());
+                level.run(rule($self, own.clone(), gradient, &mut $parameters[own]));
+            }
+            OnlineGradient::Zero => {
+                let zeros = [T::ZERO; ZEROS];
+                for start in $range.clone().step_by(ZEROS) {
+                    let part = start..$range.end.min(start + ZEROS);
+                    let level = $self.level;
+                    level.run(rule($self, part.clone(), &zeros[..part.len()], &mut $parameters[part]));
+                }
+            }
+            made => {
+                let level = $self.level;
+                made.run(level, rule($self, $range.clone(), &[], &mut $parameters[$range]));
+            }
+        }
+    };
+}
+
+/// Weights at a time where there is no gradient.
+const ZEROS: usize = 256;
+
+impl<T: Scalar> Fused<T> for Sgd {
     fn begin(&mut self) {
         self.updates += 1;
     }
@@ -32,11 +54,11 @@ impl<T: Scalar> FusedOptimizer<T> for Sgd {
         self.length
     }
     fn sweep(&mut self, parameters: &mut [T], range: Range<usize>, gradient: OnlineGradient<'_, T>) {
-        gradient.run(self.level, self.rule(&[], &mut parameters[range]));
+        sweep!(self, parameters, range, gradient, Sgd::rule);
     }
 }
 
-impl<T: Scalar> FusedOptimizer<T> for RmsProp<T> {
+impl<T: Scalar> Fused<T> for RmsProp<T> {
     fn begin(&mut self) {
         self.updates += 1;
     }
@@ -44,11 +66,11 @@ impl<T: Scalar> FusedOptimizer<T> for RmsProp<T> {
         self.square.len()
     }
     fn sweep(&mut self, parameters: &mut [T], range: Range<usize>, gradient: OnlineGradient<'_, T>) {
-        gradient.run(self.level, self.rule(range.clone(), &[], &mut parameters[range]));
+        sweep!(self, parameters, range, gradient, RmsProp::rule);
     }
 }
 
-impl<T: Scalar> FusedOptimizer<T> for Adam<T> {
+impl<T: Scalar> Fused<T> for Adam<T> {
     fn begin(&mut self) {
         self.updates += 1;
     }
@@ -56,13 +78,14 @@ impl<T: Scalar> FusedOptimizer<T> for Adam<T> {
         self.square.len()
     }
     fn sweep(&mut self, parameters: &mut [T], range: Range<usize>, gradient: OnlineGradient<'_, T>) {
-        gradient.run(self.level, self.rule(range.clone(), &[], &mut parameters[range]));
+        sweep!(self, parameters, range, gradient, Adam::rule);
     }
 }
 
 impl Sgd {
     pub(super) fn rule<'a, T: Scalar>(
-        &self,
+        &mut self,
+        _range: Range<usize>,
         gradient: &'a [T],
         parameters: &'a mut [T],
     ) -> update::Sgd<'a, T> {

@@ -1,6 +1,6 @@
 //! Claim: a learner gives the same bits as a new one, whatever it was used for before: other weights, other sequences.
 
-use eligibility::{Echo, Evaluator};
+use eligibility::{Echo, Evaluator, EvaluatorOptions};
 
 use crate::common::cells::{between, lstm, recurrent_cells};
 use crate::common::learners::learners;
@@ -14,9 +14,9 @@ fn check(form: Form) {
         assert_ne!(other, now.learn(&mut *used), "{name}: the problems do not differ");
         assert_eq!(now.learn(&mut *used), now.learn(&mut *new), "{name}, {:?}", now.form);
     }
-    let mut used = Evaluator::new(&before.network, before.form.batch).unwrap();
+    let mut used = Evaluator::new(&before.network, before.form.batch, EvaluatorOptions::default()).unwrap();
     used.score(&before.network, &before.sequences()).unwrap();
-    let mut new = Evaluator::new(&now.network, now.form.batch).unwrap();
+    let mut new = Evaluator::new(&now.network, now.form.batch, EvaluatorOptions::default()).unwrap();
     let scores = [&mut used, &mut new].map(|it| it.score(&now.network, &now.sequences()).unwrap());
     assert_eq!(scores[0], scores[1]);
 }

@@ -2,7 +2,8 @@
 //! after n updates by any optimiser.
 
 use eligibility::{
-    Adam, Bptt, Eprop, EpropOptions, EpropStream, Feedback, FusedOptimizer, Learner, Network, RmsProp, Sgd,
+    Adam, Bptt, BpttOptions, Eprop, EpropOptions, EpropStream, Feedback, Learner, Network, OnlineStream,
+    Optimizer, RmsProp, Sgd, Stream,
 };
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -20,7 +21,7 @@ fn difference(network: &Network<f64>, feedback: &Feedback<f64>) -> Vec<f64> {
     weights.iter().zip(feedback.matrix()).map(|(w, b)| w - b).collect()
 }
 
-fn optimizers(network: &Network<f64>) -> Vec<Box<dyn FusedOptimizer<f64>>> {
+fn optimizers(network: &Network<f64>) -> Vec<Box<dyn Optimizer<f64>>> {
     vec![
         Box::new(Sgd::new(network, 0.5).unwrap()),
         Box::new(RmsProp::new(network, 0.01).unwrap()),
@@ -88,7 +89,7 @@ fn other_learners_and_other_feedback_change_nothing() {
     let mut problem = Problem::<f64>::new(Form::plain(lstm(2, 5)));
     let before = problem.network.clone();
     let learners: [Box<dyn Learner<f64>>; 2] = [
-        Box::new(Bptt::new(&before, 2, 6).unwrap()),
+        Box::new(Bptt::new(&before, 2, 6, BpttOptions::default()).unwrap()),
         Box::new(Eprop::new(&before, 2, problem.options(true)).unwrap()),
     ];
     for mut learner in learners {

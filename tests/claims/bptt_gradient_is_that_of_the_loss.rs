@@ -1,9 +1,9 @@
 //! Claim: the BPTT gradient is the exact gradient of the loss, by weights and by inputs, for every cell and any stack.
 
-use eligibility::{Bptt, Level};
+use eligibility::{Bptt, BpttOptions, Level};
 use proptest::prelude::*;
 
-use crate::common::cells::{alone, any_stack, between, lstm, recurrent_cells, smooth};
+use crate::common::cells::{all_cells, alone, between, lstm, mixed_stacks, recurrent_cells, smooth, stacks};
 use crate::common::compare::{assert_close, assert_same, parts, pick, relative_error};
 use crate::common::differences::{differences, differences_of};
 use crate::common::problem::{Form, Problem, forms};
@@ -21,40 +21,35 @@ fn check(form: &Form) {
         let slopes = differences(network.parameters(), &indices, |flat| loss(&problem, flat, Paths::All));
         indices.iter().zip(slopes).for_each(|(&index, slope)| expected[index] = slope);
     }
+    let (beyond, there): (Vec<_>, Vec<_>) =
+        (0..problem.inputs.len()).partition(|&index| problem.inputs[index].is_nan());
+    let by_inputs = differences(&problem.inputs, &there, |inputs| {
+        objective(&problem, network.parameters(), inputs, Objective::Loss, Paths::All)
+    });
     for level in Level::available() {
-        let mut bptt = Bptt::new(network, form.batch, form.steps + 1).unwrap().with_level(level);
+        let options = BpttOptions { input_gradient: true, level: Some(level) };
+        let mut bptt = Bptt::new(network, form.batch, form.steps + 1, options).unwrap();
         // Twice: nothing of the first call may be left on the tape.
         for _ in 0..2 {
-            let (score, found) = problem.learn(&mut bptt);
+            let (score, gradient, found) = problem.learn_with_inputs(&mut bptt);
             assert_close("loss", &[score.loss / form.batch as f64], &[value], 1e-12, 1.0);
-            assert_same(&format!("{form:?}, {level}"), network, &found, &expected, 1e-7, FLOOR);
+            let what = format!("{form:?}, {level}");
+            assert_same(&what, network, &gradient, &expected, 1e-7, FLOOR);
+            assert_close(&format!("{what}: inputs"), &pick(&found, &there), &by_inputs, 1e-7, FLOOR);
+            assert!(beyond.iter().all(|&index| found[index] == 0.0));
         }
+        let mut alone =
+            Bptt::new(network, form.batch, form.steps, BpttOptions { input_gradient: false, ..options })
+                .unwrap();
+        assert_eq!(problem.learn(&mut alone), problem.learn(&mut bptt));
     }
-    check_inputs(&problem);
-}
-
-fn check_inputs(problem: &Problem<f64>) {
-    let (network, &Form { batch, steps, .. }) = (&problem.network, &problem.form);
-    let Ok(mut bptt) = Bptt::new(network, batch, steps).unwrap().with_input_gradient() else {
-        return;
-    };
-    let (mut gradient, mut found) = (network.zero_gradient(), vec![f64::NAN; problem.inputs.len()]);
-    bptt.gradient_with_inputs(network, &problem.sequences(), &mut gradient, &mut found).unwrap();
-    assert_eq!(gradient.to_vec(), problem.learn(&mut bptt).1);
-    let (beyond, there): (Vec<_>, Vec<_>) =
-        (0..found.len()).partition(|&index| problem.inputs[index].is_nan());
-    let expected = differences(&problem.inputs, &there, |inputs| {
-        objective(problem, network.parameters(), inputs, Objective::Loss, Paths::All)
-    });
-    assert_close(&format!("{:?}: inputs", problem.form), &pick(&found, &there), &expected, 1e-7, FLOOR);
-    assert!(beyond.iter().all(|&index| found[index] == 0.0));
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
     #[test]
-    fn for_any_problem(form in forms(any_stack(1..4, 1..5))) {
+    fn for_any_problem(form in forms(stacks(all_cells, 1..4, 1..5))) {
         check(&form);
     }
 }
@@ -70,6 +65,13 @@ fn of_every_cell() {
         if layers.iter().all(smooth) {
             check(&Form::long(layers, 7, 2, index as u64));
         }
+    }
+}
+
+#[test]
+fn of_layers_of_different_kinds() {
+    for (index, layers) in mixed_stacks().into_iter().enumerate() {
+        check(&Form { initial: true, ..Form::long(layers, 8, 3, index as u64) });
     }
 }
 

@@ -2,8 +2,8 @@
 //! (`tests/golden`, made by the scripts beside them; the NumPy reference was compared with automatic differentiation).
 
 use eligibility::{
-    Bptt, Cell, Eprop, EpropOptions, EpropStream, Feedback, Learner, Level, Loss, Lstm, LstmState, Network,
-    Nonlinearity, Readout, Rtrl, RtrlOptions, RtrlStream, Rtu, Schedule, Sequences, Targets,
+    Bptt, BpttOptions, Cell, Eprop, EpropOptions, EpropStream, Feedback, Learner, Level, Loss, Lstm, Network,
+    Nonlinearity, Readout, Rtrl, RtrlOptions, RtrlStream, Rtu, Schedule, Sequences, State, Stream, Targets,
 };
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -95,7 +95,7 @@ impl Case {
 
 struct LstmCase {
     case: Case,
-    initial: LstmState<f64>,
+    initial: State<f64>,
     has_readout: bool,
 }
 
@@ -103,9 +103,9 @@ impl LstmCase {
     fn new(name: &str, loss: Loss, readout: Option<[&str; 2]>) -> Self {
         let lstm = |input, golden: &Golden| Lstm::new(input, golden.shape("weight_hh")[1]).unwrap().into();
         let case = Case::new(name, lstm, loss, readout);
-        let mut initial = LstmState::zeros(case.network.layers()[0].as_lstm().unwrap(), case.batch).unwrap();
-        initial.cell.copy_from_slice(&case.golden.f64("c0"));
-        initial.hidden.copy_from_slice(&case.golden.f64("h0"));
+        let mut initial = State::zeros(case.network.layers()[0], case.batch).unwrap();
+        initial.part_mut("cell").unwrap().copy_from_slice(&case.golden.f64("c0"));
+        initial.part_mut("hidden").unwrap().copy_from_slice(&case.golden.f64("h0"));
         Self { case, initial, has_readout: readout.is_some() }
     }
 
@@ -116,8 +116,9 @@ impl LstmCase {
         let [inputs, hidden, cell] = ["x", "out.h", "out.c"].map(|name| golden.f64(name));
         for t in 0..*steps {
             stream.step(network, self.case.at(&inputs, t), &vec![false; *batch]).unwrap();
-            assert_close("h", &stream.state(0).hidden, self.case.at(&hidden, t), TOLERANCE, 1e-3);
-            assert_close("c", &stream.state(0).cell, self.case.at(&cell, t), TOLERANCE, 1e-3);
+            let state = stream.state(0).unwrap();
+            assert_close("h", state.part("hidden").unwrap(), self.case.at(&hidden, t), TOLERANCE, 1e-3);
+            assert_close("c", state.part("cell").unwrap(), self.case.at(&cell, t), TOLERANCE, 1e-3);
         }
     }
 
@@ -153,7 +154,8 @@ impl LstmCase {
                 let mut eprop = Eprop::new(network, *batch, options).unwrap();
                 self.check_gradient(&format!("{schedule:?}, {level:?}"), "eprop", targets, &mut eprop);
             }
-            let mut bptt = Bptt::new(network, *batch, *steps).unwrap().with_level(level);
+            let options = BpttOptions { level: Some(level), ..BpttOptions::default() };
+            let mut bptt = Bptt::new(network, *batch, *steps, options).unwrap();
             self.check_gradient(&format!("BPTT, {level}"), "bptt", targets, &mut bptt);
         }
     }
@@ -199,7 +201,6 @@ fn check_rtu(name: &str, rtu: impl Fn(usize, usize) -> Rtu) {
         for t in 0..*steps {
             let y = stream.step(network, case.at(&inputs, t), &vec![false; *batch]).unwrap();
             assert_close("y", y, case.at(&outputs, t), TOLERANCE, 1e-3);
-            gradient.fill(0.0);
             stream.learn_from_error(network, case.at(&errors, t), &mut gradient).unwrap();
             case.assert_gradient(&format!("step {t} at {level}"), &gradient, |name| {
                 case.at(&golden.f64(&format!("out.grad_{name}_steps")), t).to_vec()

@@ -2,10 +2,13 @@
 
 mod common;
 
+mod a_batch_may_be_smaller_than_the_capacity;
 mod a_frozen_layer_stays_frozen;
 mod a_fused_update_is_a_gradient_and_an_update;
 mod a_learner_remembers_nothing;
+mod a_loss_of_ones_own;
 mod a_masked_target_is_not_there;
+mod a_stream_goes_on_where_it_was_saved;
 mod a_stream_is_a_sequence_fed_by_hand;
 mod adaptive_feedback_comes_to_meet_the_readout;
 mod architecture;
@@ -13,10 +16,12 @@ mod bad_input_is_an_error;
 mod bptt_gradient_is_that_of_the_loss;
 mod comparison_rejects_nan;
 mod eprop_gradient_is_that_of_frozen_recurrence;
-mod eprop_is_exact_without_recurrent_weights;
 mod golden;
+mod networks_compose;
 mod resets_and_lengths;
 mod rtrl_is_exact;
 mod schedules_are_the_same_sum;
 mod threads_do_not_change_a_bit;
 mod truncated_bptt_is_exact_for_its_last_steps;
+mod what_is_exact;
+mod what_no_signal_refers_to_takes_no_part;

@@ -1,11 +1,11 @@
-//! Claim: RTRL's gradient is that of BPTT, weight by weight, at every length up to 784 steps, with resets, masks and
+//! Claim: RTRL's gradient, and that of e-prop, is that of BPTT, weight by weight, at every length up to 784 steps, with resets, masks and
 //! lengths, in all schedules; for every cell whose units do not read each other, also between dense layers.
 
-use eligibility::{Bptt, Cell, Dense, Nonlinearity, Rtrl, RtrlOptions, Rtu, Scalar};
+use eligibility::{Bptt, BpttOptions, Rtrl, RtrlOptions, Rtu, Scalar};
 
-use crate::common::cells::{alone, between, diagonal_cells};
+use crate::common::cells::{alone, between, dense, diagonal_cells};
 use crate::common::compare::{assert_close, assert_same_in, relative_error};
-use crate::common::learners::{scheduled, schedules};
+use crate::common::learners::{Setup, scheduled, schedules};
 use crate::common::problem::{Form, Problem};
 
 /// Asked for is 1e-10; what rounding makes of some hundred terms is far below.
@@ -15,11 +15,12 @@ const TOLERANCE: f64 = 1e-11;
 fn check_in<T: Scalar>(of: impl Fn(&str) -> bool, form: Form, tolerance: f64, floor: f64) {
     let problem = Problem::<T>::new(form);
     let (network, Form { batch, steps, layers, .. }) = (&problem.network, &problem.form);
-    let (_, expected) = problem.learn(&mut Bptt::new(network, *batch, *steps).unwrap());
+    let (_, expected) =
+        problem.learn(&mut Bptt::new(network, *batch, *steps, BpttOptions::default()).unwrap());
     assert!(expected.iter().any(|&g| g != T::ZERO));
     for schedule in schedules(*steps) {
-        let learners = scheduled(&problem, schedule, false, None);
-        assert_eq!(learners.len(), 1);
+        let learners = scheduled(&problem, schedule, Setup::default());
+        assert_eq!(learners.len(), 2);
         for (name, mut learner) in learners {
             let (_, found) = problem.learn(&mut *learner);
             let what = format!("{layers:?}, {steps} steps, {name}");
@@ -45,8 +46,7 @@ fn for_every_cell() {
 #[test]
 fn below_dense_layers() {
     for (index, cell) in diagonal_cells(3, 5).into_iter().enumerate() {
-        let above = Dense::new(cell.output(), 4).unwrap().with_nonlinearity(Nonlinearity::Tanh);
-        check(Form::long(vec![cell, above.into()], 23, 3, index as u64));
+        check(Form::long(vec![cell, dense(cell.output(), 4)], 23, 3, index as u64));
     }
 }
 
@@ -73,30 +73,10 @@ fn in_f32_too() {
     }
 }
 
-/// dE/dx_t of the step alone: what BPTT finds where no step has a successor.
-#[test]
-fn inputs_learn_from_the_step_alone() {
-    for (index, cell) in diagonal_cells(3, 5).into_iter().enumerate() {
-        let layers = vec![Dense::new(2, 3).unwrap().into(), cell];
-        let problem = Problem::<f64>::new(Form { resets: 1.0, ..Form::long(layers, 12, 3, index as u64) });
-        let (network, length) = (&problem.network, problem.inputs.len());
-        let mut exact = Bptt::new(network, 3, 12).unwrap().with_input_gradient().unwrap();
-        let (mut gradient, mut expected) = (network.zero_gradient(), vec![f64::NAN; length]);
-        exact.gradient_with_inputs(network, &problem.sequences(), &mut gradient, &mut expected).unwrap();
-        for schedule in schedules(12) {
-            let options = RtrlOptions { schedule, input_gradient: true, ..RtrlOptions::default() };
-            let mut rtrl = Rtrl::new(network, 3, options).unwrap();
-            let mut found = vec![f64::NAN; length];
-            rtrl.gradient_with_inputs(network, &problem.sequences(), &mut gradient, &mut found).unwrap();
-            assert_close(&format!("{cell:?}, {schedule}"), &found, &expected, 1e-12, 1e-3);
-        }
-    }
-}
-
 #[test]
 fn the_published_code_leaves_out_a_factor_theta() {
-    let cell = Cell::from(Rtu::linear(3, 5).unwrap());
-    let problem = Problem::<f64>::new(Form::long(vec![cell], 30, 3, 1));
+    let layers = vec![Rtu::linear(3, 5).unwrap().into()];
+    let problem = Problem::<f64>::new(Form::long(layers, 30, 3, 1));
     let [exact, theirs] = [false, true].map(|authors_theta_gradient| {
         let options = RtrlOptions { authors_theta_gradient, ..RtrlOptions::default() };
         problem.learn(&mut Rtrl::new(&problem.network, 3, options).unwrap()).1

@@ -1,8 +1,6 @@
 //! Claim: the gradient is the same to the bit for any number of threads, and from run to run.
 
-use eligibility::{Gru, Rtu};
-
-use crate::common::cells::lstm;
+use crate::common::cells::{kinds, lstm};
 use crate::common::learners::{Named, learners};
 use crate::common::problem::{Form, Problem};
 
@@ -32,7 +30,8 @@ fn of_an_lstm() {
 }
 
 #[test]
-fn of_trace_units_and_of_a_gru() {
-    check(Form::long(vec![Rtu::linear(3, 40).unwrap().into()], 60, 37, 1), &[2, 3]);
-    check(Form::long(vec![Gru::new(3, 30).unwrap().into()], 60, 37, 1), &[2, 3]);
+fn of_every_kind_of_cell() {
+    for cell in kinds(3, 33) {
+        check(Form::long(vec![cell], 40, 37, 1), &[2, 3]);
+    }
 }

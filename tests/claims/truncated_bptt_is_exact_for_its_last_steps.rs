@@ -1,24 +1,26 @@
 //! Claim: truncated BPTT is the exact gradient of the loss whose targets each look back L steps, the state before those
 //! being a constant.
 
-use eligibility::{Bptt, EpropOptions, EpropStream, Level, LstmState, TruncatedBptt};
+use eligibility::{Bptt, BpttOptions, Level, State, Stream, TruncatedBptt, TruncatedStream};
 use proptest::prelude::*;
 
-use crate::common::cells::{alone, any_stack, between, lstm, lstms, recurrent_cells, smooth, stacks};
-use crate::common::compare::{assert_close, assert_same, parts, relative_error};
+use crate::common::cells::{all_cells, alone, between, lstm, mixed_stacks, recurrent_cells, smooth, stacks};
+use crate::common::compare::{assert_close, assert_same, parts, pick, relative_error};
 use crate::common::differences::differences;
 use crate::common::problem::{Form, Problem, forms};
-use crate::common::textbook::{Paths, loss, record};
+use crate::common::textbook::{Objective, Paths, loss, objective, record};
 
 /// Below this magnitude a part's gradient is compared absolutely: finite differences are good to about 1e-13.
 const FLOOR: f64 = 1e-4;
 
 fn truncated(problem: &Problem<f64>, steps: usize) -> Vec<f64> {
-    problem.learn(&mut TruncatedBptt::new(&problem.network, problem.form.batch, steps).unwrap()).1
+    let (network, options) = (&problem.network, BpttOptions::default());
+    problem.learn(&mut TruncatedBptt::new(network, problem.form.batch, steps, options).unwrap()).1
 }
 
 fn bptt(problem: &Problem<f64>) -> Vec<f64> {
-    problem.learn(&mut Bptt::new(&problem.network, problem.form.batch, problem.form.steps).unwrap()).1
+    let (network, options) = (&problem.network, BpttOptions::default());
+    problem.learn(&mut Bptt::new(network, problem.form.batch, problem.form.steps, options).unwrap()).1
 }
 
 fn check(form: &Form, steps: usize) {
@@ -31,14 +33,23 @@ fn check(form: &Form, steps: usize) {
         let slopes = differences(network.parameters(), &indices, truncated);
         indices.iter().zip(slopes).for_each(|(&index, slope)| expected[index] = slope);
     }
+    let (beyond, there): (Vec<_>, Vec<_>) =
+        (0..problem.inputs.len()).partition(|&index| problem.inputs[index].is_nan());
+    let by_inputs = differences(&problem.inputs, &there, |inputs| {
+        let paths = Paths::Window(steps, &record);
+        objective(&problem, network.parameters(), inputs, Objective::Loss, paths)
+    });
     for level in Level::available() {
-        let mut truncated = TruncatedBptt::new(network, form.batch, steps).unwrap().with_level(level);
+        let options = BpttOptions { input_gradient: true, level: Some(level) };
+        let mut truncated = TruncatedBptt::new(network, form.batch, steps, options).unwrap();
         // Twice: nothing of the first call may be left in the ring.
         for _ in 0..2 {
-            let (score, found) = problem.learn(&mut truncated);
+            let (score, found, inputs) = problem.learn_with_inputs(&mut truncated);
             assert_close("loss", &[score.loss / form.batch as f64], &[value], 1e-12, 1.0);
             let what = format!("{form:?}, {level}, {steps} steps");
             assert_same(&what, network, &found, &expected, 1e-7, FLOOR);
+            assert_close(&format!("{what}: inputs"), &pick(&inputs, &there), &by_inputs, 1e-7, FLOOR);
+            assert!(beyond.iter().all(|&index| inputs[index] == 0.0));
         }
     }
 }
@@ -47,7 +58,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
     #[test]
-    fn for_any_problem(form in forms(any_stack(1..4, 1..5)), steps in 1..10_usize) {
+    fn for_any_problem(form in forms(stacks(all_cells, 1..4, 1..5)), steps in 1..10_usize) {
         check(&form, steps);
     }
 }
@@ -69,6 +80,15 @@ fn of_every_cell() {
 }
 
 #[test]
+fn of_layers_of_different_kinds() {
+    for (index, layers) in mixed_stacks().into_iter().enumerate() {
+        for steps in [1, 3] {
+            check(&Form { initial: true, ..Form::long(layers.clone(), 8, 3, index as u64) }, steps);
+        }
+    }
+}
+
+#[test]
 fn across_several_shards_and_vectors() {
     let form = Form::full(lstm(3, 11));
     check(&form, 3);
@@ -77,7 +97,7 @@ fn across_several_shards_and_vectors() {
 
 proptest! {
     #[test]
-    fn as_long_as_the_sequence_it_is_bptt(form in forms(any_stack(1..4, 1..30)), batch in 1..20_usize, longer in 0..3_usize) {
+    fn as_long_as_the_sequence_it_is_bptt(form in forms(stacks(all_cells, 1..4, 1..30)), batch in 1..20_usize, longer in 0..3_usize) {
         let problem = Problem::<f64>::new(Form { batch, ..form });
         let found = truncated(&problem, problem.form.steps + longer);
         assert_same("as long as the sequence", &problem.network, &found, &bptt(&problem), 1e-12, 1e-3);
@@ -85,20 +105,18 @@ proptest! {
 
     /// The instantaneous gradient: that of sequences of one step, each from the state in which the step found the rows.
     #[test]
-    fn of_one_step_it_is_the_gradient_of_each_step_alone(form in forms(stacks(lstms, 1..3, 1..6))) {
+    fn of_one_step_it_is_the_gradient_of_each_step_alone(form in forms(stacks(all_cells, 1..3, 1..6))) {
         let form = Form { every_step: true, shortest: 1.0, targets: 1.0, initial: false, ..form };
         let problem = Problem::<f64>::new(form);
         let (network, Form { steps, batch, .. }) = (&problem.network, problem.form.clone());
-        let mut stream = EpropStream::new(network, batch, EpropOptions::default()).unwrap();
-        let mut before: Vec<_> = network.layers().iter()
-            .map(|cell| LstmState::zeros(cell.as_lstm().unwrap(), steps * batch).unwrap())
-            .collect();
+        let mut stream = TruncatedStream::new(network, batch, 1, BpttOptions::default()).unwrap();
+        let zeros = |&cell| State::zeros(cell, steps * batch).unwrap();
+        let mut before: Vec<State<f64>> = network.layers().iter().map(zeros).collect();
         for t in 0..steps {
             for (layer, before) in before.iter_mut().enumerate() {
-                let state = stream.state(layer);
-                let part = t * state.cell.len()..(t + 1) * state.cell.len();
-                before.cell[part.clone()].copy_from_slice(&state.cell);
-                before.hidden[part].copy_from_slice(&state.hidden);
+                for (name, part) in stream.state(layer).unwrap().parts() {
+                    before.part_mut(name).unwrap()[t * part.len()..(t + 1) * part.len()].copy_from_slice(part);
+                }
             }
             let (input, is_first) = problem.step(t);
             stream.step(network, input, is_first).unwrap();
@@ -129,5 +147,4 @@ fn and_truncates() {
     let exact = truncated(&problem, 8);
     let errors = [1, 2, 4].map(|steps| relative_error(&truncated(&problem, steps), &exact, 0.0));
     assert!(errors[0] > errors[1] && errors[1] > errors[2] && errors[2] > 1e-4, "{errors:?}");
-    assert_eq!(TruncatedBptt::new(&problem.network, 2, 4).unwrap().steps(), 4);
 }

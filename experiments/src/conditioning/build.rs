@@ -1,8 +1,8 @@
 //! The network of a predictor, the stream that feeds and differentiates it, and how large it is.
 
 use eligibility::{
-    BlockDiagonal, Cell, Dense, Elstm, EpropOptions, EpropStream, Gru, Init, Loss, Lstm, MinGru, Network,
-    Nonlinearity, OnlineLru, Parameterisation, Readout, Rnn, RtrlOptions, RtrlStream, Rtu, Stream,
+    BlockDiagonal, BpttOptions, Cell, Dense, Elstm, EpropOptions, EpropStream, Gru, Init, Loss, Lstm, MinGru,
+    Network, Nonlinearity, OnlineLru, Parameterisation, Readout, Rnn, RtrlOptions, RtrlStream, Rtu, Stream,
     TruncatedStream,
 };
 
@@ -43,7 +43,8 @@ pub(crate) fn build<T: Element>(
             Box::new(RtrlStream::new(&network, 1, options)?)
         }
         OnlineLearnerKind::Truncated => {
-            Box::new(TruncatedStream::new(&network, 1, predictor.truncation.unwrap_or(1))?)
+            let steps = predictor.truncation.unwrap_or(1);
+            Box::new(TruncatedStream::new(&network, 1, steps, BpttOptions::default())?)
         }
     };
     Ok((network, stream))
@@ -53,14 +54,8 @@ impl Predictor {
     /// Its size with `inputs` inputs.
     pub(crate) fn size(&self, inputs: usize) -> Result<Size, Failure> {
         let layers = layers(self, inputs)?;
-        let count = |layers: &[Cell]| -> Result<[usize; 2], Failure> {
-            let network = Network::<f32>::stacked(layers, readout()?)?;
-            let total = network.layout().parameter_count();
-            let readout = network.readout().output() * (layers[layers.len() - 1].output() + 1);
-            Ok([total, total - readout])
-        };
-        let [parameters, _] = count(&layers)?;
-        let [_, recurrent_parameters] = count(&layers[..1])?;
+        let parameters = Network::<f32>::stacked(&layers, readout()?)?.layout().parameter_count();
+        let recurrent_parameters = Network::<f32>::without_readout(&layers[..1])?.layout().parameter_count();
         Ok(Size { parameters, recurrent_parameters, flops: 2 * multiply_adds(self, inputs) })
     }
 }

@@ -3,8 +3,8 @@
 //! | learner | cells |
 //! |---|---|
 //! | rtrl | rtu, lru, block, mingru, elstm: their units do not read each other |
-//! | truncated | all but lstm |
-//! | eprop | lstm, without a projection |
+//! | eprop | all; those of rtrl get the same derivative |
+//! | truncated | all |
 //!
 //! A prediction comes from a recurrent layer, a dense layer above it if `--projection` asks for one, and one linear output.
 //! The five architectures of Elelimy et al. 2024:
@@ -130,14 +130,9 @@ impl PredictorArgs {
         if !cell.learners().contains(&learner) {
             let names: Vec<&str> = cell.learners().iter().map(|learner| learner.name()).collect();
             return Err(Failure::new(format!(
-                "--learner {} does not go with --cell {}: {}; ask for {}",
+                "--learner {} does not go with --cell {}: it is for cells whose units do not read each other; ask for {}",
                 learner.name(),
                 cell.name(),
-                match learner {
-                    OnlineLearnerKind::Eprop => "it is for the lstm",
-                    OnlineLearnerKind::Rtrl => "it is for cells whose units do not read each other",
-                    OnlineLearnerKind::Truncated => "its streams are for all other cells",
-                },
                 names.join(" or "),
             )));
         }
@@ -160,7 +155,6 @@ impl PredictorArgs {
             ),
             ("parameterisation", self.parameterisation.is_some(), rtu, "of --cell rtu"),
             ("skip", self.skip.is_some(), is(&[CellKind::Lru]), "of --cell lru"),
-            ("projection", self.projection.is_some(), !is(&[CellKind::Lstm]), "of cells other than lstm"),
             (
                 "projection-nonlinearity",
                 self.projection_nonlinearity.is_some(),
@@ -217,23 +211,24 @@ pub(super) mod tests {
 
     #[test]
     fn every_cell_has_a_learner_and_says_which_others_it_takes() {
-        for (cell, learners) in [
-            ("lstm", ["eprop", ""]),
-            ("rtu", ["rtrl", "truncated"]),
-            ("lru", ["rtrl", "truncated"]),
-            ("block", ["rtrl", "truncated"]),
-            ("mingru", ["rtrl", "truncated"]),
-            ("elstm", ["rtrl", "truncated"]),
-            ("gru", ["truncated", ""]),
-            ("rnn", ["truncated", ""]),
+        for (cell, own) in [
+            ("lstm", "eprop"),
+            ("rtu", "rtrl"),
+            ("lru", "rtrl"),
+            ("block", "rtrl"),
+            ("mingru", "rtrl"),
+            ("elstm", "rtrl"),
+            ("gru", "truncated"),
+            ("rnn", "truncated"),
         ] {
-            assert_eq!(predictor(&format!("--cell {cell}")).learner.name(), learners[0]);
+            assert_eq!(predictor(&format!("--cell {cell}")).learner.name(), own);
             for learner in ["eprop", "rtrl", "truncated"] {
+                let refused = learner == "rtrl" && own != "rtrl";
                 match resolve(&format!("--cell {cell} --learner {learner}")) {
-                    Ok(_) => assert!(learners.contains(&learner), "{cell} {learner}"),
+                    Ok(_) => assert!(!refused, "{cell} {learner}"),
                     Err(failure) => {
                         let sentence = failure.to_string();
-                        assert!(!learners.contains(&learner) && sentence.contains(learners[0]), "{sentence}");
+                        assert!(refused && sentence.contains(&format!("ask for {own}")), "{sentence}");
                     }
                 }
             }
@@ -247,7 +242,6 @@ pub(super) mod tests {
             ("--cell lru --recurrence linear", "--recurrence is an option of --cell rtu"),
             ("--cell gru --nonlinearity relu", "--nonlinearity is an option of --cell rtu, block or rnn"),
             ("--cell rtu --skip", "--skip is an option of --cell lru"),
-            ("--cell lstm --projection 3", "--projection is an option of cells other than lstm"),
             ("--cell rtu --projection-nonlinearity relu", "goes with --projection"),
             ("--cell rtu --parameterisation exp --authors-theta-gradient", "exp-exp"),
             ("--cell rtu --learner truncated --authors-theta-gradient", "--learner rtrl"),

@@ -11,20 +11,21 @@
 //! block-diagonal      2nd + 4n         4n           2nd + 4n       12nd + 24n
 //! minGRU              2nd + 2n         n            2nd            4nd
 //! eLSTM               2n(d+1) + 4n     3n           2n(d+1) + 2n   4n(d+1) + 4n
-//! GRU                 p + 3n           3nn + 6n     p              -               p = 3n(d+1) + 3n(n+1)
-//! RNN                 p                nn + n       p              -               p = n(d+1) + nn
-//! LSTM                4n(d+n+1) + 3n   -            -              7n(d+n+1)
+//! GRU                 p + 3n           3nn + 6n     p              2p              p = 3n(d+1) + 3n(n+1)
+//! RNN                 p                nn + n       p              p               p = n(d+1) + nn
+//! LSTM                p + 3n           4nn + 6n     p              7p / 4          p = 4n(d+n+1)
 //! ```
 //!
 //! A matrix counts once for its elements, biases included; a 2 x 2 matrix times a pair counts 4. A linear complex cell has a
 //! trace of nd pairs, of which each is turned (4) and contracted with both weights (4); where the recurrence is not linear
-//! there are 2nd pairs (4 + 2 each). A parameter of a unit of a complex cell has one pair (4 + 2). Activations, TD's own
+//! there are 2nd pairs (4 + 2 each). A parameter of a unit of a complex cell has one pair (4 + 2). Of the LSTM, weights of
+//! three gates of four have a trace; of the RNN none has one, there is but the gradient of the step. Activations, TD's own
 //! trace and the optimiser are the same few operations per weight for all, and are left out.
 
 use super::cells::{CellKind, OnlineLearnerKind, Predictor, RecurrenceKind};
 
 /// Multiply-adds of the recurrent layer.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Layer {
     forward: u64,
     /// An error, one step back.
@@ -64,15 +65,16 @@ fn layer(predictor: &Predictor, d: u64) -> Layer {
         }
         CellKind::Gru => {
             let p = 3 * biased + 3 * n * (n + 1);
-            Layer { forward: p + 3 * n, back: 3 * n * n + 6 * n, weights: p, traces: 0, outputs: n }
+            Layer { forward: p + 3 * n, back: 3 * n * n + 6 * n, weights: p, traces: 2 * p, outputs: n }
         }
         CellKind::Rnn => {
             let p = biased + n * n;
-            Layer { forward: p, back: n * n + n, weights: p, traces: 0, outputs: n }
+            Layer { forward: p, back: n * n + n, weights: p, traces: p, outputs: n }
         }
         CellKind::Lstm => {
             let gate = n * (d + n + 1);
-            Layer { forward: 4 * gate + 3 * n, traces: 7 * gate, outputs: n, ..Layer::default() }
+            let (p, back) = (4 * gate, 4 * n * n + 6 * n);
+            Layer { forward: p + 3 * n, back, weights: p, traces: 7 * gate, outputs: n }
         }
     }
 }
@@ -113,6 +115,11 @@ mod tests {
             ("--cell gru --hidden 3 --truncation 5", 72 + 5 * (45 + 63) + 11),
             // p = 9 + 9 = 18
             ("--cell rnn --hidden 3 --truncation 1", 18 + 12 + 18 + 11),
+            ("--cell gru --hidden 3 --learner eprop", 72 + 126 + 11),
+            ("--cell rnn --hidden 3 --learner eprop", 18 + 18 + 11),
+            // p = 12x6 = 72, of which 54 have a trace
+            ("--hidden 3", 81 + 2 * 54 + 18 + 11),
+            ("--hidden 3 --learner truncated --truncation 5", 81 + 5 * (54 + 72) + 11),
         ] {
             assert_eq!(multiply_adds(&predictor(line), 2), expected, "{line}");
         }
@@ -120,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_gradient_by_dense_weights_costs_one_for_each_of_them() {
-        for line in ["--cell gru --hidden 7", "--cell rnn --hidden 7"] {
+        for line in ["--cell gru --hidden 7", "--cell rnn --hidden 7", "--hidden 7"] {
             let predictor = predictor(line);
             let parameters = predictor.size(5).unwrap().recurrent_parameters;
             assert_eq!(layer(&predictor, 5).weights, parameters as u64, "{line}");
@@ -130,7 +137,7 @@ mod tests {
     #[test]
     fn truncation_costs_the_same_for_each_of_its_steps_and_rtrl_grows_with_the_units() {
         let of = |line: &str| multiply_adds(&predictor(line), 12);
-        for cell in ["rtu", "lru", "gru", "rnn"] {
+        for cell in ["rtu", "lru", "gru", "rnn", "lstm"] {
             let [one, two, forty] =
                 [1, 2, 40].map(|l| of(&format!("--cell {cell} --learner truncated --truncation {l}")));
             assert_eq!(forty - one, 39 * (two - one), "{cell}");

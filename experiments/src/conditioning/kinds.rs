@@ -30,7 +30,7 @@ pub(crate) enum CellKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum OnlineLearnerKind {
-    /// Eligibility traces; approximate.
+    /// Eligibility traces; approximate where units read each other, else the same as rtrl.
     Eprop,
     /// Real-time recurrent learning; exact.
     Rtrl,
@@ -115,12 +115,13 @@ impl CellKind {
         }
     }
 
-    /// The learners that can train it.
+    /// The learners that can train it, its own first.
     pub(super) fn learners(self) -> &'static [OnlineLearnerKind] {
+        use OnlineLearnerKind::{Eprop, Rtrl, Truncated};
         match self.default_learner() {
-            OnlineLearnerKind::Rtrl => &[OnlineLearnerKind::Rtrl, OnlineLearnerKind::Truncated],
-            OnlineLearnerKind::Truncated => &[OnlineLearnerKind::Truncated],
-            OnlineLearnerKind::Eprop => &[OnlineLearnerKind::Eprop],
+            Rtrl => &[Rtrl, Eprop, Truncated],
+            Truncated => &[Truncated, Eprop],
+            Eprop => &[Eprop, Truncated],
         }
     }
 }

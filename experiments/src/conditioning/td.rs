@@ -68,8 +68,19 @@ impl<T: Scalar> Td<T> {
         is_first: bool,
     ) -> Result<T, Failure> {
         let prediction = stream.step(network, input, &[is_first])?[0];
-        self.derivative.fill(T::ZERO);
         stream.learn_from_error(network, &[T::ONE], &mut self.derivative)?;
+        self.learn(network, optimizer, (prediction, cumulant), is_first)?;
+        Ok(prediction)
+    }
+
+    /// (2) to (4), from v_t, C_t and the derivative that is there.
+    fn learn(
+        &mut self,
+        network: &mut Network<T>,
+        optimizer: &mut dyn Optimizer<T>,
+        (prediction, cumulant): (T, T),
+        is_first: bool,
+    ) -> Result<(), Failure> {
         match self.previous.filter(|_| !is_first) {
             None => self.lambda_trace.fill(T::ZERO),
             Some(previous) => {
@@ -87,48 +98,47 @@ impl<T: Scalar> Td<T> {
             *z = self.decay * *z + d;
         }
         self.previous = Some(prediction);
-        Ok(prediction)
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use eligibility::{Error, Loss, Lstm, Readout, Sgd};
+    use eligibility::{Loss, Lstm, Readout, Sgd};
 
     const STATES: usize = 4;
 
-    /// v = sum_i w_i^power x_i over the first weights of the network: a table for one-hot inputs.
+    /// v = sum_i w_i^power x_i over the first weights of a network: a table for one-hot inputs.
     struct Table {
         power: i32,
-        input: Vec<f64>,
-        output: [f64; 1],
+        network: Network<f64>,
     }
 
-    impl Stream<f64> for Table {
-        fn step(&mut self, network: &Network<f64>, input: &[f64], _: &[bool]) -> Result<&[f64], Error> {
-            self.input = input.to_vec();
-            let terms = network.parameters().iter().zip(input).map(|(w, x)| w.powi(self.power) * x);
-            self.output = [terms.sum()];
-            Ok(&self.output)
+    impl Table {
+        fn new(power: i32) -> Self {
+            let readout = Readout::new(1, Loss::SquaredError).unwrap();
+            Self { power, network: Network::zeros(Lstm::new(STATES, 1).unwrap(), readout).unwrap() }
         }
-        fn learn_from_error(
+        fn weights(&self) -> &[f64] {
+            &self.network.parameters()[..STATES]
+        }
+        /// Predicts, learns, and gives the prediction.
+        fn step(
             &mut self,
-            network: &Network<f64>,
-            output_error: &[f64],
-            gradient: &mut [f64],
-        ) -> Result<(), Error> {
-            for ((g, w), x) in gradient.iter_mut().zip(network.parameters()).zip(&self.input) {
-                *g += output_error[0] * f64::from(self.power) * w.powi(self.power - 1) * x;
+            td: &mut Td<f64>,
+            sgd: &mut Sgd,
+            (x, cumulant): (&[f64], f64),
+            is_first: bool,
+        ) -> f64 {
+            let weights = self.network.parameters().iter();
+            let prediction = weights.clone().zip(x).map(|(w, x)| w.powi(self.power) * x).sum();
+            for ((d, w), x) in td.derivative.iter_mut().zip(weights).zip(x) {
+                *d = f64::from(self.power) * w.powi(self.power - 1) * x;
             }
-            Ok(())
+            td.learn(&mut self.network, sgd, (prediction, cumulant), is_first).unwrap();
+            prediction
         }
-    }
-
-    fn table(power: i32) -> (Table, Network<f64>) {
-        let readout = Readout::new(1, Loss::SquaredError).unwrap();
-        let network = Network::zeros(Lstm::new(STATES, 1).unwrap(), readout).unwrap();
-        (Table { power, input: Vec::new(), output: [0.0] }, network)
     }
 
     fn one_hot(state: usize) -> [f64; STATES] {
@@ -140,15 +150,15 @@ mod tests {
         let gamma: f64 = 0.8;
         // Around a ring of four states; the cumulant is 1 on entering state 0, so v(s) = gamma^(3 - s) / (1 - gamma^4).
         for lambda in [0.0, 0.9, 1.0] {
-            let (mut stream, mut network) = table(1);
-            let mut sgd = Sgd::new(&network, 0.05).unwrap();
-            let mut td = Td::new(&network, gamma, lambda, None).unwrap();
+            let mut table = Table::new(1);
+            let mut sgd = Sgd::new(&table.network, 0.05).unwrap();
+            let mut td = Td::new(&table.network, gamma, lambda, None).unwrap();
             for t in 0..20_000 {
                 let state = t % STATES;
                 let cumulant = f64::from(u8::from(state == 0));
-                td.step(&mut stream, &mut network, &mut sgd, (&one_hot(state), cumulant), t == 0).unwrap();
+                table.step(&mut td, &mut sgd, (&one_hot(state), cumulant), t == 0);
             }
-            for (state, &found) in network.parameters()[..STATES].iter().enumerate() {
+            for (state, &found) in table.weights().iter().enumerate() {
                 let distance = i32::try_from(STATES - 1 - state).unwrap();
                 let expected = gamma.powi(distance) / (1.0 - gamma.powi(4));
                 assert!((found - expected).abs() < 1e-9, "{lambda}, {state}: {found}, not {expected}");
@@ -159,18 +169,18 @@ mod tests {
     #[test]
     fn every_quantity_is_that_of_the_weights_before_the_update() {
         let (gamma, lambda, rate, limit) = (0.7, 0.6, 0.1, 1.0);
-        let (mut stream, mut network) = table(2);
+        let mut table = Table::new(2);
         let mut w = [0.5, -0.25, 1.0, 0.75];
-        network.parameters_mut()[..STATES].copy_from_slice(&w);
-        let mut sgd = Sgd::new(&network, rate).unwrap();
-        let mut td = Td::new(&network, gamma, lambda, Some(limit)).unwrap();
+        table.network.parameters_mut()[..STATES].copy_from_slice(&w);
+        let mut sgd = Sgd::new(&table.network, rate).unwrap();
+        let mut td = Td::new(&table.network, gamma, lambda, Some(limit)).unwrap();
         let (mut z, mut previous) = ([0.0; STATES], 0.0);
         let mut clipped = 0;
         for t in 0..50_u32 {
             let is_first = t % 20 == 0;
             let x: [f64; STATES] = std::array::from_fn(|i| f64::from((t * 7 + i as u32 * 3) % 5) / 4.0);
             let cumulant = f64::from(t % 3);
-            let found = td.step(&mut stream, &mut network, &mut sgd, (&x, cumulant), is_first).unwrap();
+            let found = table.step(&mut td, &mut sgd, (&x, cumulant), is_first);
 
             let v: f64 = (0..STATES).map(|i| w[i] * w[i] * x[i]).sum();
             let derivative: [f64; STATES] = std::array::from_fn(|i| 2.0 * w[i] * x[i]);
@@ -189,7 +199,7 @@ mod tests {
 
             // The same operations up to their order: errors of a few roundings grow slowly over 50 steps.
             assert!((found - v).abs() < 1e-12, "step {t}: {found}, not {v}");
-            for (found, expected) in network.parameters().iter().zip(&w) {
+            for (found, expected) in table.weights().iter().zip(&w) {
                 assert!((found - expected).abs() < 1e-12, "step {t}: {found}, not {expected}");
             }
         }

@@ -14,24 +14,41 @@ pub fn lstm(input: usize, units: usize) -> Vec<Cell> {
     vec![Lstm::new(input, units).unwrap().into()]
 }
 
-pub fn lstms(input: usize, units: usize) -> Vec<Cell> {
-    let lstm = Lstm::new(input, units).unwrap();
-    vec![lstm.into(), lstm.with_nonlinearity(Nonlinearity::Identity).into()]
-}
-
 /// Every recurrent cell.
 pub fn recurrent_cells(input: usize, units: usize) -> Vec<Cell> {
-    [lstms(input, units), other_cells(input, units)].concat()
-}
-
-/// Those that are no LSTMs, which stack with each other.
-pub fn other_cells(input: usize, units: usize) -> Vec<Cell> {
     let mut cells = diagonal_cells(input, units);
-    cells.push(Gru::new(input, units).unwrap().into());
-    for phi in [Nonlinearity::Tanh, Nonlinearity::Identity] {
+    for phi in [Nonlinearity::Tanh, Nonlinearity::Identity, Nonlinearity::Relu] {
+        cells.push(Lstm::new(input, units).unwrap().with_nonlinearity(phi).into());
         cells.push(Rnn::new(input, units).unwrap().with_nonlinearity(phi).into());
     }
+    cells.push(Gru::new(input, units).unwrap().into());
     cells
+}
+
+/// Every cell.
+pub fn all_cells(input: usize, units: usize) -> Vec<Cell> {
+    let mut cells = recurrent_cells(input, units);
+    for phi in [Nonlinearity::Tanh, Nonlinearity::Identity, Nonlinearity::Relu] {
+        cells.push(Dense::new(input, units).unwrap().with_nonlinearity(phi).into());
+    }
+    cells
+}
+
+/// One of each kind, in the form that is most different from the others.
+pub fn kinds(input: usize, units: usize) -> Vec<Cell> {
+    let rtu = Rtu::linear(input, units).unwrap();
+    vec![
+        Lstm::new(input, units).unwrap().into(),
+        Gru::new(input, units).unwrap().into(),
+        Rnn::new(input, units).unwrap().into(),
+        rtu.with_nonlinearity(Nonlinearity::Identity).into(),
+        rtu.with_nonlinearity(Nonlinearity::Tanh).into(),
+        Rtu::nonlinear(input, units).unwrap().with_nonlinearity(Nonlinearity::Tanh).into(),
+        OnlineLru::new(input, units).unwrap().with_skip().into(),
+        BlockDiagonal::new(input, units).unwrap().into(),
+        MinGru::new(input, units).unwrap().into(),
+        Elstm::new(input, units).unwrap().into(),
+    ]
 }
 
 /// Those with exact RTRL: their units do not read each other.
@@ -53,13 +70,22 @@ pub fn diagonal_cells(input: usize, units: usize) -> Vec<Cell> {
     cells
 }
 
+/// Whether its units read each other.
+pub fn is_diagonal(cell: &Cell) -> bool {
+    !matches!(cell, Cell::Lstm(_) | Cell::Gru(_) | Cell::Rnn(_))
+}
+
 /// Relu has kinks, which differences may straddle.
 pub fn smooth(cell: &Cell) -> bool {
-    match cell {
-        Cell::Rtu(rtu) => rtu.nonlinearity() != Nonlinearity::Relu,
-        Cell::BlockDiagonal(cell) => cell.nonlinearity() != Nonlinearity::Relu,
-        _ => true,
-    }
+    let phi = match cell {
+        Cell::Lstm(cell) => cell.nonlinearity(),
+        Cell::Rnn(cell) => cell.nonlinearity(),
+        Cell::Rtu(cell) => cell.nonlinearity(),
+        Cell::BlockDiagonal(cell) => cell.nonlinearity(),
+        Cell::Dense(cell) => cell.nonlinearity(),
+        _ => Nonlinearity::Identity,
+    };
+    phi != Nonlinearity::Relu
 }
 
 /// Each of the cells alone.
@@ -69,12 +95,41 @@ pub fn alone(cells: Cells, input: usize, units: usize) -> Vec<Vec<Cell>> {
 
 /// Each of the cells between an encoder and a projection.
 pub fn between(cells: Cells, input: usize, units: usize) -> Vec<Vec<Cell>> {
-    let dense = |input, units| Dense::new(input, units).unwrap().with_nonlinearity(Nonlinearity::Tanh);
-    let stack = |middle: Cell| match middle {
-        Cell::Lstm(_) => [lstm(input, 3), vec![middle], lstm(middle.output(), 4)].concat(),
-        _ => vec![dense(input, 3).into(), middle, dense(middle.output(), 4).into()],
-    };
+    let stack = |middle: Cell| vec![dense(input, 3), middle, dense(middle.output(), 4)];
     cells(3, units).into_iter().map(stack).collect()
+}
+
+pub fn dense(input: usize, units: usize) -> Cell {
+    Dense::new(input, units).unwrap().with_nonlinearity(Nonlinearity::Tanh).into()
+}
+
+/// Layers of different kinds, with 2 inputs: each finds others of its class and of others below and above it.
+pub fn mixed_stacks() -> Vec<Vec<Cell>> {
+    let stack = |layers: &[&dyn Fn(usize) -> Cell]| {
+        let mut input = 2;
+        let layers = layers.iter().map(|layer| {
+            let cell = layer(input);
+            input = cell.output();
+            cell
+        });
+        layers.collect::<Vec<_>>()
+    };
+    let (below, lstm) = (|i| dense(i, 3), |i| Lstm::new(i, 3).unwrap().into());
+    let (gru, rnn) = (|i| Gru::new(i, 3).unwrap().into(), |i| Rnn::new(i, 4).unwrap().into());
+    let rtu = |i| Rtu::linear(i, 2).unwrap().with_nonlinearity(Nonlinearity::Tanh).into();
+    let (lru, block) =
+        (|i| OnlineLru::new(i, 2).unwrap().with_skip().into(), |i| BlockDiagonal::new(i, 2).unwrap().into());
+    let (min_gru, elstm) = (|i| MinGru::new(i, 3).unwrap().into(), |i| Elstm::new(i, 3).unwrap().into());
+    vec![
+        stack(&[&below, &lstm, &rtu, &below]),
+        stack(&[&gru, &lstm]),
+        stack(&[&rtu, &lstm]),
+        stack(&[&lstm, &lstm]),
+        stack(&[&lru, &min_gru, &elstm]),
+        stack(&[&rnn, &below, &gru]),
+        stack(&[&lstm, &block]),
+        stack(&[&min_gru, &rnn, &lru]),
+    ]
 }
 
 /// Stacks of so many layers of so many units, drawn from those of `cells` that have no kinks.
@@ -89,13 +144,4 @@ pub fn stacks(cells: Cells, depth: Range<usize>, units: Range<usize>) -> impl St
         };
         layers.into_iter().map(layer).collect()
     })
-}
-
-/// Stacks of any cells that go together.
-pub fn any_stack(depth: Range<usize>, units: Range<usize>) -> impl Strategy<Value = Vec<Cell>> {
-    let others: Cells = |input, units| {
-        let dense = Dense::new(input, units).unwrap().with_nonlinearity(Nonlinearity::Tanh);
-        [other_cells(input, units), vec![dense.into()]].concat()
-    };
-    prop_oneof![stacks(lstms, depth.clone(), units.clone()), stacks(others, depth, units)]
 }

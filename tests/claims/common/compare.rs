@@ -36,7 +36,8 @@ pub fn parts<T: Scalar>(network: &Network<T>) -> Vec<(String, Vec<usize>)> {
         let parts = layout.parts(layer).unwrap().into_iter();
         parts.map(move |part| (format!("layer {layer} {}", part.name()), part.indices().collect()))
     };
-    let readout = layout.readout_parts().map(|part| (part.name().to_owned(), part.indices().collect()));
+    let readout = layout.readout_parts().into_iter();
+    let readout = readout.map(|part| (part.name().to_owned(), part.indices().collect()));
     (0..network.layers().len()).flat_map(of_layer).chain(readout).collect()
 }
 

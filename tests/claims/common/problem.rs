@@ -1,8 +1,8 @@
 //! Random learning problems of every form a learner takes, drawn from a seed.
 
 use eligibility::{
-    Cell, Echo, EpropOptions, Feedback, Init, Learner, Loss, LstmState, Network, Parameterisation, Readout,
-    Scalar, Score, Sequences, Target, Targets, TraceScaling,
+    Cell, Echo, EpropOptions, Feedback, Init, Learner, Loss, Network, Parameterisation, Readout, Scalar,
+    Score, Sequences, State, Target, Targets, TraceScaling,
 };
 use proptest::prelude::*;
 use rand::rngs::StdRng;
@@ -119,7 +119,7 @@ pub struct Problem<T: Scalar> {
     pub lengths: Vec<usize>,
     pub target_mask: Vec<bool>,
     /// Of every layer; empty if rows start from zero.
-    pub initial: Vec<LstmState<T>>,
+    pub initial: Vec<State<T>>,
     pub feedback: Feedback<T>,
 }
 
@@ -138,10 +138,11 @@ impl<T: Scalar> Problem<T> {
         };
         let (mut inputs, mut values) = (real(places * form.input(), 2.0), real(targets * form.output, 1.0));
         let mut initial = Vec::new();
-        for lstm in form.layers.iter().filter_map(Cell::as_lstm).filter(|_| form.initial) {
-            let mut state = LstmState::zeros(lstm, form.batch).unwrap();
-            state.cell.copy_from_slice(&real(form.batch * lstm.hidden(), 1.0));
-            state.hidden.copy_from_slice(&real(form.batch * lstm.hidden(), 0.7));
+        for &cell in form.layers.iter().filter(|_| form.initial) {
+            let mut state = State::zeros(cell, form.batch).unwrap();
+            for (name, width) in cell.state_parts() {
+                state.part_mut(name).unwrap().copy_from_slice(&real(form.batch * width, 0.8));
+            }
             initial.push(state);
         }
         let mut classes: Vec<_> = (0..targets).map(|_| rng.random_range(0..form.output)).collect();
@@ -159,6 +160,15 @@ impl<T: Scalar> Problem<T> {
             inputs[place * form.input()..(place + 1) * form.input()].fill(T::from_f64(f64::NAN));
         }
         Self { form, network, inputs, classes, values, is_first, lengths, target_mask, initial, feedback }
+    }
+
+    /// The same layers without a readout: the outputs are what the top layer gives. There is no loss but one's own.
+    pub fn without_readout(mut self) -> Self {
+        let mut network = Network::without_readout(&self.form.layers).unwrap();
+        let layers = network.layout().len();
+        network.parameters_mut().copy_from_slice(&self.network.parameters()[..layers]);
+        self.form.output = network.output();
+        Self { network, feedback: Feedback::Symmetric, ..self }
     }
 
     /// Moves r to the middle of its range and theta to small angles, where differences of five points are good.
@@ -198,10 +208,15 @@ impl<T: Scalar> Problem<T> {
             (false, true) => Targets::EveryValues(&self.values),
             (false, false) => Targets::LastValues(&self.values),
         };
+        self.sequences_with(targets)
+    }
+
+    /// The same with other targets.
+    pub fn sequences_with<'a>(&'a self, targets: Targets<'a, T>) -> Sequences<'a, T> {
         let Form { steps, batch, .. } = self.form;
         let mut sequences = Sequences::new(steps, batch, &self.inputs, targets).unwrap();
         sequences = sequences.with_resets(&self.is_first).unwrap().with_lengths(&self.lengths).unwrap();
-        if self.target_mask.contains(&false) {
+        if self.target_mask.contains(&false) && !matches!(targets, Targets::None) {
             sequences = sequences.with_target_mask(&self.target_mask).unwrap();
         }
         if self.initial.is_empty() { sequences } else { sequences.starting_from(&self.initial) }
@@ -213,6 +228,16 @@ impl<T: Scalar> Problem<T> {
         gradient.fill(T::from_f64(7.0));
         let score = learner.gradient(&self.network, &self.sequences(), &mut gradient).unwrap();
         (score, gradient.to_vec())
+    }
+
+    /// The same, and dE/dx_t of all steps.
+    pub fn learn_with_inputs(&self, learner: &mut dyn Learner<T>) -> (Score, Vec<T>, Vec<T>) {
+        let mut gradient = self.network.zero_gradient();
+        gradient.fill(T::from_f64(7.0));
+        let (sequences, mut by_inputs) = (self.sequences(), vec![T::from_f64(7.0); self.inputs.len()]);
+        let score =
+            learner.gradient_with_inputs(&self.network, &sequences, &mut gradient, &mut by_inputs).unwrap();
+        (score, gradient.to_vec(), by_inputs)
     }
 
     /// The index of a row's target at step t, if it has one.
@@ -244,12 +269,12 @@ impl<T: Scalar> Problem<T> {
         (&self.inputs[t * input..(t + 1) * input], &self.is_first[t * batch..(t + 1) * batch])
     }
 
-    /// The state every layer starts from in a row.
+    /// The state every layer starts from in a row: all parts of it, one behind the other.
     pub fn initial(&self, row: usize) -> Vec<Vec<f64>> {
         let state = |(index, &cell): (usize, &Cell)| {
             self.initial.get(index).map_or(vec![0.0; states(cell)], |state| {
-                let part = |all: &[T]| all.chunks(cell.output()).nth(row).unwrap().to_vec();
-                [part(&state.cell), part(&state.hidden)].concat().into_iter().map(T::to_f64).collect()
+                let part = |all: &[T]| all.chunks(all.len() / self.form.batch).nth(row).unwrap().to_vec();
+                state.parts().flat_map(|(_, all)| part(all)).map(T::to_f64).collect()
             })
         };
         self.form.layers.iter().enumerate().map(state).collect()

@@ -109,11 +109,12 @@ fn layers(network: &Network<f64>, flat: &[f64]) -> Vec<Layer> {
 /// Numbers of state of a layer.
 pub fn states(cell: Cell) -> usize {
     match cell {
-        Cell::Lstm(cell) => 2 * cell.hidden(),
+        Cell::Lstm(cell) => 2 * cell.units(),
         Cell::Rtu(cell) => 2 * cell.units(),
         Cell::OnlineLru(cell) => 2 * cell.units(),
+        Cell::BlockDiagonal(cell) => 2 * cell.units(),
         Cell::Dense(_) => 0,
-        other => other.output(),
+        other => other.units(),
     }
 }
 
@@ -127,7 +128,7 @@ fn walk(
 ) -> f64 {
     let (network, batch, input) = (&problem.network, problem.form.batch, problem.form.input());
     let layers = layers(network, flat);
-    let [weight, bias] = network.layout().readout_parts().map(|part| part.read(flat));
+    let readout: Vec<_> = network.layout().readout_parts().iter().map(|part| part.read(flat)).collect();
     let reset = |states: &mut [Vec<f64>], place: usize| {
         if problem.is_first[place] {
             for state in states {
@@ -181,7 +182,9 @@ fn walk(
                 _ => advance(&mut states, place, index),
             };
             let scored = target.map(|target| {
-                let y = bias.iter().enumerate().map(|(k, b)| b + dot(&weight, k, outputs.last().unwrap()));
+                let features = outputs.last().unwrap();
+                let [weight, bias] = &readout[..] else { return score(problem, target, features) };
+                let y = bias.iter().enumerate().map(|(k, bias)| bias + dot(weight, k, features));
                 score(problem, target, &y.collect::<Vec<_>>())
             });
             total += match objective {
@@ -218,8 +221,7 @@ fn step(layer: &Layer, x: &[f64], before: &[f64], read: &[f64]) -> (Vec<f64>, Ve
     let w = |name: &str| &layer.weights[name][..];
     match layer.cell {
         Cell::Lstm(cell) => {
-            let n = cell.hidden();
-            let phi = cell.nonlinearity();
+            let (n, phi) = (cell.units(), cell.nonlinearity());
             let (input, recurrent, bias) = (w("weight_ih"), w("weight_hh"), w("bias"));
             let z = |k: usize| dot(input, k, x) + dot(recurrent, k, &read[n..]) + bias[k];
             let cells: Vec<f64> =
@@ -239,7 +241,7 @@ fn step(layer: &Layer, x: &[f64], before: &[f64], read: &[f64]) -> (Vec<f64>, Ve
             own((0..n).map(unit))
         }
         Cell::Rnn(cell) => {
-            let p = |j: usize| dot(w("weight_ih"), j, x) + w("bias_ih")[j] + dot(w("weight_hh"), j, read);
+            let p = |j: usize| dot(w("weight_ih"), j, x) + w("bias")[j] + dot(w("weight_hh"), j, read);
             own((0..cell.output()).map(|j| apply(cell.nonlinearity(), p(j))))
         }
         Cell::Rtu(cell) => {
@@ -266,7 +268,7 @@ fn step(layer: &Layer, x: &[f64], before: &[f64], read: &[f64]) -> (Vec<f64>, Ve
             (h, y)
         }
         Cell::BlockDiagonal(cell) => {
-            let n = cell.pairs();
+            let n = cell.units();
             let p = |j: usize| {
                 let (h1, h2, first) = (before[j % n], before[n + j % n], j < n);
                 let [by_1, by_2, by_x] = if first { ["a11", "a12", "w1"] } else { ["a21", "a22", "w2"] };

@@ -70,7 +70,6 @@ impl Timed {
         for observation in observations.chunks_exact(self.observation.len()) {
             self.stream.step(&self.network, observation, &[!self.started])?;
             self.started = true;
-            self.gradient.fill(0.0);
             self.stream.learn_from_error(&self.network, &[1.0], &mut self.gradient)?;
         }
         self.turns.push(start.elapsed().as_secs_f64() / steps as f64);
