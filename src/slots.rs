@@ -220,7 +220,7 @@ mod tests {
     fn runs_are_as_long_as_can_be() {
         let runs_of = |marks: &[bool]| runs(marks).collect::<Vec<_>>();
         assert_eq!(runs_of(&[true, true, false, true]), [0..2, 3..4]);
-        assert_eq!(runs_of(&[false, true, false]), [1..2]);
+        assert_eq!(runs_of(&[false, true, false, true]), [1..2, 3..4]);
         assert_eq!(runs_of(&[]), []);
     }
 }
