@@ -11,7 +11,7 @@ use super::core::Weights;
 use super::layer::{Layer, Signals};
 use super::output::Outputs;
 use super::setting::Setting;
-use crate::affine::{Beta, Rect};
+use crate::affine::{Beta, Rect, reserve_workspace};
 use crate::error::Error;
 use crate::extensions::Echo;
 use crate::feedback::Feedback;
@@ -48,6 +48,7 @@ pub(crate) struct Tape<T: Scalar> {
 impl<T: Scalar> Tape<T> {
     /// Of `rows` rows.
     pub(crate) fn zeros(shape: &Shape, rows: usize, setting: Setting) -> Result<Self, Error> {
+        reserve_workspace::<T>(setting.level);
         let (slots, chunk) = (setting.slots(rows), setting.chunk(rows));
         let layer = |(index, layer)| Layer::zeros(layer, index > 0 || setting.input_gradient, rows, &setting);
         let literal = matches!(setting.extensions.echo, Echo::Literal { .. });

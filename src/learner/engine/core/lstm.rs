@@ -15,7 +15,7 @@ use eligibility_kernels::Strided;
 use eligibility_kernels::lstm_gates::{GATES, LstmGates, LstmGatesBackward};
 
 use super::{Activity, Core, StepBack, StepForward, Weights};
-use crate::affine::{Beta, Rect, reserve_workspace, times, times_transposed};
+use crate::affine::{Beta, Rect, times, times_transposed};
 use crate::block::Block;
 use crate::cells::Lstm;
 use crate::error::Error;
@@ -48,7 +48,6 @@ pub(crate) struct LstmCore<T: Scalar> {
 
 impl<T: Scalar> LstmCore<T> {
     pub(crate) fn zeros(cell: Lstm, layer: &Layer, rows: usize, setting: &Setting) -> Result<Self, Error> {
-        reserve_workspace::<T>(setting.level);
         let (units, slots) = (cell.units(), setting.factor_slots(rows));
         let ahead = steps_ahead(rows, setting);
         Ok(Self {

@@ -14,7 +14,7 @@ use eligibility_kernels::activation::Nonlinear;
 
 use super::lstm::{project_ahead, recurrent_map, recurrent_map_back, steps_ahead, take_hidden};
 use super::{Activity, Core, StepBack, StepForward, Weights};
-use crate::affine::{Beta, reserve_workspace};
+use crate::affine::Beta;
 use crate::block::Block;
 use crate::buffer::Buffer;
 use crate::cells::Rnn;
@@ -39,7 +39,6 @@ pub(crate) struct RnnCore<T: Scalar> {
 
 impl<T: Scalar> RnnCore<T> {
     pub(crate) fn zeros(cell: Rnn, layer: &Layer, rows: usize, setting: &Setting) -> Result<Self, Error> {
-        reserve_workspace::<T>(setting.level);
         let units = cell.units();
         let ahead = steps_ahead(rows, setting);
         Ok(Self {
