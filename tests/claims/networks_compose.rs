@@ -79,7 +79,7 @@ fn in_streams() {
             let ((name, mut whole), [(_, mut encoder), (_, mut torso)]) =
                 (of(&problem.network, which), [&parts[0], &parts[1]].map(|part| of(part, which)));
             let mut ends = [&heads[0], &heads[1]].map(|head| of(head, which).1);
-            let mut gradients = [&parts[0], &parts[1], &heads[0], &heads[1]].map(|part| part.zero_gradient());
+            let mut gradients = [&parts[0], &parts[1], &heads[0], &heads[1]].map(Network::zero_gradient);
             let mut expected = problem.network.zero_gradient();
             for t in 0..steps {
                 let (input, is_first) = problem.step(t);
@@ -126,17 +126,13 @@ fn in_sequences() {
             ([part_of(&problem, 0..cut), part_of(&problem, cut..depth)], heads(&problem, [1, 2]));
         let setup = Setup { input_gradient: true, ..Setup::default() };
         let of = |network: &Network<f64>, which: usize| -> Box<dyn Learner<f64>> {
-            let options = setup.bptt();
-            match which {
-                0 => Box::new(Bptt::new(network, batch, steps, options).unwrap()),
-                _ => {
-                    let layers = network.layers().to_vec();
-                    let form = Form { layers, ..problem.form.clone() };
-                    let problem = Problem { network: network.clone(), form, ..problem.clone() };
-                    let schedule = [Schedule::Streaming, Schedule::Blocked(5)][which - 1];
-                    scheduled(&problem, schedule, setup).swap_remove(0).1
-                }
+            if which == 0 {
+                return Box::new(Bptt::new(network, batch, steps, setup.bptt()).unwrap());
             }
+            let form = Form { layers: network.layers().to_vec(), ..problem.form.clone() };
+            let problem = Problem { network: network.clone(), form, ..problem.clone() };
+            let schedule = [Schedule::Streaming, Schedule::Blocked(5)][which - 1];
+            scheduled(&problem, schedule, setup).swap_remove(0).1
         };
         for which in 0..3 {
             // What comes out of a network for the inputs x.
@@ -154,7 +150,9 @@ fn in_sequences() {
                 let width = network.output();
                 let loss = |At { step, row }: At, _: &[f64], dy: &mut [f64]| {
                     dy.copy_from_slice(&error[(step * batch + row) * width..][..width]);
-                    dy.iter_mut().for_each(|dy| *dy *= batch as f64);
+                    for dy in dy.iter_mut() {
+                        *dy *= batch as f64;
+                    }
                     0.0
                 };
                 let sequences = Problem { inputs: x.to_vec(), ..problem.clone() };
@@ -193,7 +191,7 @@ fn without_a_readout_the_outputs_are_those_of_the_top_layer() {
         let long = Form::long(layers.clone(), 12, 3, index as u64);
         let mut with = Problem::<f64>::new(Form { output, initial: true, ..long });
         for (part, diagonal) in with.network.layout().readout_parts().iter().zip([1.0, 0.0]) {
-            let ones = |k: usize| if k % (output + 1) == 0 { diagonal } else { 0.0 };
+            let ones = |k: usize| if k.is_multiple_of(output + 1) { diagonal } else { 0.0 };
             let values: Vec<f64> = (0..part.rows() * part.columns()).map(ones).collect();
             part.write(with.network.parameters_mut(), &values).unwrap();
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use eligibility::{
     Bptt, BpttOptions, Cell, Eprop, EpropOptions, Exactness, Learner, Loss, Network, Readout, Rtrl,
-    RtrlOptions, Rtu, TruncatedBptt,
+    RtrlOptions, Rtu, Schedule, TruncatedBptt,
 };
 
 use crate::common::cells::{all_cells, alone, between, kinds, mixed_stacks, recurrent_cells, stacks};
@@ -75,7 +75,7 @@ proptest! {
             part.indices().for_each(|index| problem.network.parameters_mut()[index] = 0.0);
         }
         let expected = bptt(&problem);
-        for (name, mut learner) in scheduled(&problem, Default::default(), Setup::default()) {
+        for (name, mut learner) in scheduled(&problem, Schedule::default(), Setup::default()) {
             let (_, found) = problem.learn(&mut *learner);
             // In a drawn problem a sum may cancel: it is rounded relative to its terms.
             assert_same(&name, &problem.network, &found, &expected, 1e-12, 1e-3);
@@ -89,7 +89,7 @@ fn eprop_of_one_layer_is_unless_its_units_read_each_other() {
     for layers in alone(all_cells, 2, 3) {
         let reads = matches!(layers[0], Cell::Lstm(_) | Cell::Gru(_) | Cell::Rnn(_));
         let problem = Problem::<f64>::new(Form::plain(layers));
-        for (name, learner) in scheduled(&problem, Default::default(), Setup::default()) {
+        for (name, learner) in scheduled(&problem, Schedule::default(), Setup::default()) {
             let exact = learner.exactness(0) == Exactness::Exact;
             assert_eq!(exact, !reads, "{name}, {:?}", problem.form.layers);
         }

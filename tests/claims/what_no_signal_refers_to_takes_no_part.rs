@@ -32,8 +32,8 @@ fn with<T: Scalar>(bad: f64, problem: &Problem<T>) -> Problem<T> {
         let inputs = if place % 3 == 0 { 1 } else { input };
         other.inputs[place * input..][..inputs].fill(bad);
     }
-    for row in 0..batch {
-        let unused = !referred[row] || problem.is_first[row];
+    for (row, &referred) in referred[..batch].iter().enumerate() {
+        let unused = !referred || problem.is_first[row];
         for (state, &cell) in other.initial.iter_mut().zip(&problem.form.layers).filter(|_| unused) {
             for (name, width) in cell.state_parts() {
                 state.part_mut(name).unwrap()[row * width..(row + 1) * width].fill(bad);
