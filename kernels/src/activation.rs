@@ -33,6 +33,7 @@
 //! NaN in gives NaN out (payload and sign unspecified). Saturation is exact: sigma(-inf) = 0, sigma(inf) = 1,
 //! tanh(+-inf) = +-1, e^-inf = 0, e^inf = inf; tanh is odd to the bit, tanh(-0) = -0.
 
+use crate::instances::run_by;
 use crate::lanes::Lanes;
 use crate::lanes::several::{SIDE, Several};
 use crate::level::Kernel;
@@ -189,6 +190,8 @@ macro_rules! slice_kernel {
 
         impl<T: Real> Kernel<T> for $name<'_, T> {
             type Output = ();
+
+            run_by!($function);
 
             #[inline(always)]
             #[track_caller]

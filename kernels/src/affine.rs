@@ -10,6 +10,7 @@
 //! rows share what was read: six rows by two vectors, or eight by three where there are registers for it, are the
 //! accumulators that keep the multiply-adds busy. Fewer rows go with more vectors.
 
+use crate::instances::run_by;
 use crate::lanes::Lanes;
 use crate::level::{Kernel, Level};
 use crate::real::Real;
@@ -125,6 +126,8 @@ impl<T> Affine<'_, T> {
 
 impl<T: Real> Kernel<T> for Affine<'_, T> {
     type Output = ();
+
+    run_by!(affine);
 
     #[inline(always)]
     fn run<V: Lanes<Element = T>>(self, token: V::Token) {

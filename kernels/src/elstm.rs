@@ -11,6 +11,7 @@
 //! Irie et al. 2023 (arXiv 2305.19044).
 
 use crate::activation::{sigmoid, sigmoid_slope, tanh, tanh_slope};
+use crate::instances::run_by;
 use crate::lanes::Lanes;
 use crate::level::Kernel;
 use crate::planes::{Part, PerUnit, check_lengths, sweep_side_by_side};
@@ -93,6 +94,8 @@ impl<T: Real> Elstm<'_, T> {
 
 impl<T: Real> Kernel<T> for Elstm<'_, T> {
     type Output = ();
+
+    run_by!(elstm);
 
     #[inline(always)]
     fn run<V: Lanes<Element = T>>(self, token: V::Token) {

@@ -13,6 +13,7 @@
 //! Cho et al. 2014 in PyTorch's form: the reset gate multiplies h_n after the matrix product, its bias included.
 
 use crate::activation::{sigmoid, tanh};
+use crate::instances::run_by;
 use crate::lanes::Lanes;
 use crate::level::Kernel;
 use crate::planes::{Part, PerUnit, check_lengths, sweep_side_by_side};
@@ -94,6 +95,8 @@ impl<T: Real> GruGates<'_, T> {
 
 impl<T: Real> Kernel<T> for GruGates<'_, T> {
     type Output = ();
+
+    run_by!(gru_gates);
 
     #[inline(always)]
     fn run<V: Lanes<Element = T>>(self, token: V::Token) {

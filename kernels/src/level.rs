@@ -13,11 +13,16 @@ use crate::real::Real;
 ///
 /// Implementations and everything they call must be `#[inline(always)]`: a function that is not inlined is compiled
 /// without the level's instructions.
-pub trait Kernel<T: Real> {
+pub trait Kernel<T: Real>: Sized {
     /// What [`Level::run`] returns.
     type Output;
     /// Runs with vectors `V`.
     fn run<V: Lanes<Element = T>>(self, token: V::Token) -> Self::Output;
+    /// What [`Level::run`] calls. Compiles the kernel where it is called; those of this crate are compiled with it instead.
+    #[inline]
+    fn at(self, level: Level) -> Self::Output {
+        level.compile(self)
+    }
 }
 
 /// An instruction-set level that this CPU has.
@@ -141,6 +146,12 @@ impl Level {
     /// Runs `kernel` with this level's vectors.
     #[inline]
     pub fn run<T: Real, K: Kernel<T>>(self, kernel: K) -> K::Output {
+        kernel.at(self)
+    }
+
+    /// The same, with code of its own for `kernel` for every level.
+    #[inline]
+    pub(crate) fn compile<T: Real, K: Kernel<T>>(self, kernel: K) -> K::Output {
         #[cfg(target_arch = "x86_64")]
         use fearless_simd::Simd;
         match self.0 {

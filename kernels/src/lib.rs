@@ -55,6 +55,7 @@ pub mod activation;
 pub mod affine;
 pub mod elstm;
 pub mod gru_gates;
+mod instances;
 pub mod lanes;
 pub mod level;
 pub mod lstm_gates;

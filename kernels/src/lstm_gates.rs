@@ -20,6 +20,7 @@ use core::ops::Range;
 use crate::activation::{
     IdentityPhi, Nonlinearity, Phi, ReluPhi, TanhPhi, sigmoid, sigmoid_slope, tanh, tanh_slope,
 };
+use crate::instances::run_by;
 use crate::lanes::Lanes;
 use crate::lanes::several::{SIDE, Several};
 use crate::level::Kernel;
@@ -114,6 +115,8 @@ impl<T: Real> LstmGates<'_, T> {
 
 impl<T: Real> Kernel<T> for LstmGates<'_, T> {
     type Output = ();
+
+    run_by!(lstm_gates);
 
     #[inline(always)]
     fn run<V: Lanes<Element = T>>(self, token: V::Token) {

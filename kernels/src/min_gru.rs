@@ -10,6 +10,7 @@
 //! Feng et al. 2024 (arXiv 2410.01201).
 
 use crate::activation::{sigmoid, sigmoid_slope};
+use crate::instances::run_by;
 use crate::lanes::Lanes;
 use crate::level::Kernel;
 use crate::planes::{Part, PerUnit, check_lengths, sweep_side_by_side};
@@ -82,6 +83,8 @@ impl<T: Real> MinGru<'_, T> {
 
 impl<T: Real> Kernel<T> for MinGru<'_, T> {
     type Output = ();
+
+    run_by!(min_gru);
 
     #[inline(always)]
     fn run<V: Lanes<Element = T>>(self, token: V::Token) {

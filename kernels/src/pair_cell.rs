@@ -14,6 +14,7 @@
 //! et al. 2023, with traces Zucchet et al. 2023.
 
 use crate::activation::{IdentityPhi, Nonlinearity, Phi, ReluPhi, TanhPhi};
+use crate::instances::run_by;
 use crate::lanes::Lanes;
 use crate::level::Kernel;
 use crate::planes::{Part, PerUnit, check_lengths, sweep};
@@ -164,6 +165,8 @@ impl<T: Real> PairCell<'_, T> {
 
 impl<T: Real> Kernel<T> for PairCell<'_, T> {
     type Output = ();
+
+    run_by!(pair_cell);
 
     #[inline(always)]
     fn run<V: Lanes<Element = T>>(self, token: V::Token) {

@@ -9,9 +9,10 @@ use core::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
 /// What the crate alone knows of an element type. No signature outside shows it, nor the vectors of other crates in it.
 mod sealed {
     use crate::activation::{CircularCoefficients, Coefficients};
+    use crate::instances::Instances;
     use crate::lanes::{Lanes, portable};
 
-    pub trait Sealed: Sized + 'static {
+    pub trait Sealed: Instances + 'static {
         /// Polynomial coefficients and range limits of the activations.
         const COEFFICIENTS: Coefficients<Self>;
         /// The same of sine and cosine.

@@ -9,6 +9,7 @@
 //! vector to the lower until one number is left, for a vector's worth of rows at once. A row's bits depend on nothing but
 //! its own weights and x.
 
+use crate::instances::run_by;
 use crate::lanes::{Lanes, MAX_WIDTH};
 use crate::level::Kernel;
 use crate::real::Real;
@@ -49,6 +50,8 @@ const ROWS: usize = 8;
 
 impl<T: Real> Kernel<T> for RowDot<'_, T> {
     type Output = ();
+
+    run_by!(row_dot);
 
     #[inline(always)]
     fn run<V: Lanes<Element = T>>(self, token: V::Token) {

@@ -11,6 +11,7 @@
 //! For the LSTM, A is the forget gate, u the local factor s_q, and l the learning signal times dh/dc: Hoyer et al.
 //! 2022, eq. 6 and 3; Bellec et al. 2020. Small traces are rounded to whole multiples of [`Real::TRACE_QUANTUM`].
 
+use crate::instances::run_by;
 use crate::lanes::Lanes;
 use crate::level::Kernel;
 use crate::real::Real;
@@ -228,6 +229,8 @@ impl<T> TraceContract<'_, T> {
 impl<T: Real> Kernel<T> for TraceStep<'_, T> {
     type Output = ();
 
+    run_by!(trace_step);
+
     #[inline(always)]
     fn run<V: Lanes<Element = T>>(self, token: V::Token) {
         let sizes = self.sizes();
@@ -257,6 +260,8 @@ impl<T: Real> TraceStep<'_, T> {
 
 impl<T: Real> Kernel<T> for TraceStepContract<'_, T> {
     type Output = ();
+
+    run_by!(trace_step_contract);
 
     #[inline(always)]
     fn run<V: Lanes<Element = T>>(self, token: V::Token) {
@@ -292,6 +297,8 @@ impl<T: Real> TraceStepContract<'_, T> {
 
 impl<T: Real> Kernel<T> for TraceContract<'_, T> {
     type Output = ();
+
+    run_by!(trace_contract);
 
     #[inline(always)]
     fn run<V: Lanes<Element = T>>(self, token: V::Token) {

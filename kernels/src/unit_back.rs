@@ -13,6 +13,7 @@
 //! form of what `unit_trace` does forward in time. Small values of (3) are rounded to whole multiples of
 //! [`Real::TRACE_QUANTUM`].
 
+use crate::instances::run_by;
 use crate::lanes::Lanes;
 use crate::level::Kernel;
 use crate::planes::{Part, PerUnit, check_lengths, sweep};
@@ -131,6 +132,8 @@ impl<T: Real> UnitBackward<'_, T> {
 
 impl<T: Real> Kernel<T> for UnitBackward<'_, T> {
     type Output = ();
+
+    run_by!(unit_backward);
 
     #[inline(always)]
     fn run<V: Lanes<Element = T>>(self, token: V::Token) {

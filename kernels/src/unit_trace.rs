@@ -10,6 +10,7 @@
 //! Real-time recurrent learning, exact within the layer because units do not meet: Elelimy et al. 2024, Irie et al. 2023.
 //! Small traces are rounded to whole multiples of [`Real::TRACE_QUANTUM`].
 
+use crate::instances::run_by;
 use crate::lanes::Lanes;
 use crate::level::Kernel;
 use crate::planes::{Part, PerUnit, check_lengths, sweep};
@@ -196,6 +197,8 @@ impl<T: Real> UnitTraceContract<'_, T> {
 impl<T: Real> Kernel<T> for UnitTraceStep<'_, T> {
     type Output = ();
 
+    run_by!(unit_trace_step);
+
     #[inline(always)]
     fn run<V: Lanes<Element = T>>(self, token: V::Token) {
         if self.components == 2 { self.step::<V, 2>(token) } else { self.step::<V, 1>(token) }
@@ -204,6 +207,8 @@ impl<T: Real> Kernel<T> for UnitTraceStep<'_, T> {
 
 impl<T: Real> Kernel<T> for UnitTraceContract<'_, T> {
     type Output = ();
+
+    run_by!(unit_trace_contract);
 
     #[inline(always)]
     fn run<V: Lanes<Element = T>>(self, token: V::Token) {

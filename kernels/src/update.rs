@@ -12,8 +12,9 @@
 
 use core::ops::Range;
 
+use crate::instances::{fused_by, run_by};
 use crate::lanes::Lanes;
-use crate::level::Kernel;
+use crate::level::{Kernel, Level};
 use crate::quantized::{rounder, square_rounder};
 use crate::real::Real;
 
@@ -144,7 +145,7 @@ pub struct Store<'a, T> {
 /// An update of weights by one of the rules of this module.
 ///
 /// Implemented by [`Sgd`], [`RmsProp`], [`Adam`] and [`Store`]; a bound for the fused kernels, not to be called.
-pub trait Update<T: Real> {
+pub trait Update<T: Real>: Sized {
     /// # Panics
     ///
     /// If the slices are not of this many weights; the gradient is not looked at.
@@ -153,6 +154,13 @@ pub trait Update<T: Real> {
     /// Updates the weights `lanes` with the gradient `g`: a whole vector if `FULL`.
     #[doc(hidden)]
     fn apply<V: Lanes<Element = T>, const FULL: bool>(&mut self, token: V::Token, lanes: Range<usize>, g: V);
+    /// Runs the kernels that are fused with it.
+    #[doc(hidden)]
+    fn traces(kernel: TraceUpdate<'_, T, Self>, level: Level);
+    #[doc(hidden)]
+    fn pairs(kernel: PairTraceUpdate<'_, T, Self>, level: Level);
+    #[doc(hidden)]
+    fn outer(kernel: OuterUpdate<'_, T, Self>, level: Level);
 }
 
 #[track_caller]
@@ -183,6 +191,8 @@ fn sweep<V: Lanes>(token: V::Token, mut update: impl Update<V::Element>, gradien
 impl<T: Real> Kernel<T> for Sgd<'_, T> {
     type Output = ();
 
+    run_by!(sgd);
+
     #[inline(always)]
     fn run<V: Lanes<Element = T>>(self, token: V::Token) {
         let gradient = self.gradient;
@@ -191,6 +201,8 @@ impl<T: Real> Kernel<T> for Sgd<'_, T> {
 }
 
 impl<T: Real> Update<T> for Sgd<'_, T> {
+    fused_by!(sgd_traces, sgd_pairs, sgd_outer);
+
     fn check(&self, weights: usize) {
         check("parameters", self.parameters.len(), weights);
     }
@@ -203,6 +215,8 @@ impl<T: Real> Update<T> for Sgd<'_, T> {
 }
 
 impl<T: Real> Update<T> for Store<'_, T> {
+    fused_by!(store_traces, store_pairs, store_outer);
+
     fn check(&self, weights: usize) {
         check("gradient", self.gradient.len(), weights);
     }
@@ -220,6 +234,8 @@ impl<T: Real> Update<T> for Store<'_, T> {
 impl<T: Real> Kernel<T> for RmsProp<'_, T> {
     type Output = ();
 
+    run_by!(rms_prop);
+
     #[inline(always)]
     fn run<V: Lanes<Element = T>>(self, token: V::Token) {
         let gradient = self.gradient;
@@ -228,6 +244,8 @@ impl<T: Real> Kernel<T> for RmsProp<'_, T> {
 }
 
 impl<T: Real> Update<T> for RmsProp<'_, T> {
+    fused_by!(rms_prop_traces, rms_prop_pairs, rms_prop_outer);
+
     fn check(&self, weights: usize) {
         check("parameters", self.parameters.len(), weights);
         check("square", self.square.len(), weights);
@@ -250,6 +268,8 @@ impl<T: Real> Update<T> for RmsProp<'_, T> {
 impl<T: Real> Kernel<T> for Adam<'_, T> {
     type Output = ();
 
+    run_by!(adam);
+
     #[inline(always)]
     fn run<V: Lanes<Element = T>>(self, token: V::Token) {
         let gradient = self.gradient;
@@ -258,6 +278,8 @@ impl<T: Real> Kernel<T> for Adam<'_, T> {
 }
 
 impl<T: Real> Update<T> for Adam<'_, T> {
+    fused_by!(adam_traces, adam_pairs, adam_outer);
+
     fn check(&self, weights: usize) {
         check("parameters", self.parameters.len(), weights);
         check("mean", self.mean.len(), weights);

@@ -104,8 +104,18 @@ fn public_traits_show_no_foreign_types() {
 /// alone. Whatever is not vocabulary is a kernel, and a file belongs to the module at the top of its path.
 #[test]
 fn kernels_do_not_import_each_other() {
-    const VOCABULARY: [&str; 9] =
-        ["lanes", "level", "lib", "planes", "quantized", "real", "recursion", "reference", "strided"];
+    const VOCABULARY: [&str; 10] = [
+        "instances",
+        "lanes",
+        "level",
+        "lib",
+        "planes",
+        "quantized",
+        "real",
+        "recursion",
+        "reference",
+        "strided",
+    ];
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("kernels/src");
     let module = |path: &Path| -> String {
         let top = path.strip_prefix(&root).unwrap().components().next().unwrap().as_os_str();
@@ -117,7 +127,7 @@ fn kernels_do_not_import_each_other() {
     let kernels: BTreeSet<&str> = modules.filter(|name| !VOCABULARY.contains(name)).collect();
     assert!(kernels.contains("activation") && kernels.contains("trace"), "kernels are {kernels:?}");
     for (module, path, text) in &files {
-        let knows_all = ["lib", "reference"].contains(&module.as_str());
+        let knows_all = ["instances", "lib", "reference"].contains(&module.as_str());
         for line in code(text).filter(|_| !knows_all) {
             for path_in_crate in line.split("crate::").skip(1) {
                 // A group would hide names from this test.
@@ -128,6 +138,23 @@ fn kernels_do_not_import_each_other() {
             }
         }
     }
+}
+
+/// No crate that uses a kernel compiles it again: each says which method of its element type runs it.
+#[test]
+fn every_kernel_is_compiled_with_its_crate() {
+    let mut found = 0;
+    for (path, text) in sources("kernels/src") {
+        let text = code(&text).collect::<Vec<_>>().join("\n");
+        for implementation in text.split("Kernel<T> for ").skip(1) {
+            let (name, head) = implementation.split("fn run<").next().unwrap().split_once(' ').unwrap();
+            let says = head.contains("run_by!") || head.contains("fn at(");
+            // It says how wide panels are, and sweeps over nothing.
+            assert!(says || name == "PanelRows", "{}: {name}", path.display());
+            found += 1;
+        }
+    }
+    assert!(found > 30, "only {found} kernels: are they still found?");
 }
 
 /// The module a file is, as the names from the root down.

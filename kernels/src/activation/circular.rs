@@ -9,6 +9,7 @@
 //!
 //! Method: pi/2 in three parts (Cody and Waite), so short that n times the first two is exact; s and c are polynomials.
 
+use crate::instances::run_by;
 use crate::lanes::Lanes;
 use crate::level::Kernel;
 use crate::real::{Real, Sealed};
@@ -143,6 +144,8 @@ impl<T: Real> SinCos<'_, T> {
 
 impl<T: Real> Kernel<T> for SinCos<'_, T> {
     type Output = ();
+
+    run_by!(sin_cos);
 
     #[inline(always)]
     #[track_caller]

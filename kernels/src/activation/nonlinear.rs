@@ -10,6 +10,7 @@
 use core::fmt;
 
 use super::{tanh, tanh_slope};
+use crate::instances::run_by;
 use crate::lanes::Lanes;
 use crate::level::Kernel;
 use crate::planes::{Part, PerUnit, check_lengths, sweep_side_by_side};
@@ -129,6 +130,8 @@ impl<T: Real> Nonlinear<'_, T> {
 
 impl<T: Real> Kernel<T> for Nonlinear<'_, T> {
     type Output = ();
+
+    run_by!(nonlinear);
 
     #[inline(always)]
     fn run<V: Lanes<Element = T>>(self, token: V::Token) {

@@ -8,6 +8,7 @@
 
 use super::{GRU_GATES, GRU_SAVED};
 use crate::activation::{sigmoid_slope, tanh_slope};
+use crate::instances::run_by;
 use crate::lanes::Lanes;
 use crate::level::Kernel;
 use crate::planes::{Part, PerUnit, check_lengths, sweep};
@@ -83,6 +84,8 @@ impl<T: Real> GruGatesBackward<'_, T> {
 
 impl<T: Real> Kernel<T> for GruGatesBackward<'_, T> {
     type Output = ();
+
+    run_by!(gru_gates_backward);
 
     #[inline(always)]
     fn run<V: Lanes<Element = T>>(self, token: V::Token) {

@@ -6,6 +6,7 @@
 //! ```
 
 use super::GATES;
+use crate::instances::run_by;
 use crate::lanes::Lanes;
 use crate::level::Kernel;
 use crate::planes::{Part, PerUnit, sweep};
@@ -88,6 +89,8 @@ impl<T: Real> LstmGatesBackward<'_, T> {
 
 impl<T: Real> Kernel<T> for LstmGatesBackward<'_, T> {
     type Output = ();
+
+    run_by!(lstm_gates_backward);
 
     #[inline(always)]
     fn run<V: Lanes<Element = T>>(self, token: V::Token) {

@@ -18,6 +18,7 @@
 //!     lambda_s = w_s + A_{s+1} lambda_{s+1}        omega = A_1 lambda_1
 //! ```
 
+use crate::instances::run_by;
 use crate::lanes::Lanes;
 use crate::level::Kernel;
 use crate::real::Real;
@@ -259,6 +260,8 @@ impl<T> TraceBlockContract<'_, T> {
 impl<T: Real> Kernel<T> for TraceFactors<'_, T> {
     type Output = ();
 
+    run_by!(trace_factors);
+
     #[inline(always)]
     fn run<V: Lanes<Element = T>>(self, token: V::Token) {
         if self.traces() > 0 {
@@ -269,6 +272,8 @@ impl<T: Real> Kernel<T> for TraceFactors<'_, T> {
 
 impl<T: Real> Kernel<T> for TraceSumFactors<'_, T> {
     type Output = ();
+
+    run_by!(trace_sum_factors);
 
     #[inline(always)]
     fn run<V: Lanes<Element = T>>(self, token: V::Token) {
@@ -281,6 +286,8 @@ impl<T: Real> Kernel<T> for TraceSumFactors<'_, T> {
 impl<T: Real> Kernel<T> for TraceBlock<'_, T> {
     type Output = ();
 
+    run_by!(trace_block);
+
     #[inline(always)]
     fn run<V: Lanes<Element = T>>(self, token: V::Token) {
         let sizes = self.sizes();
@@ -290,6 +297,8 @@ impl<T: Real> Kernel<T> for TraceBlock<'_, T> {
 
 impl<T: Real> Kernel<T> for TraceBlockContract<'_, T> {
     type Output = ();
+
+    run_by!(trace_block_contract);
 
     #[inline(always)]
     fn run<V: Lanes<Element = T>>(self, token: V::Token) {

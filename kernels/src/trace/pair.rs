@@ -26,6 +26,7 @@
 //!
 //! Small traces are rounded to whole multiples of [`Real::TRACE_QUANTUM`].
 
+use crate::instances::run_by;
 use crate::lanes::Lanes;
 use crate::level::Kernel;
 use crate::real::Real;
@@ -244,6 +245,8 @@ impl<T> PairTraceContract<'_, T> {
 impl<T: Real> Kernel<T> for PairTraceStep<'_, T> {
     type Output = ();
 
+    run_by!(pair_trace_step);
+
     #[inline(always)]
     fn run<V: Lanes<Element = T>>(self, token: V::Token) {
         let sizes = self.sizes();
@@ -253,6 +256,8 @@ impl<T: Real> Kernel<T> for PairTraceStep<'_, T> {
 
 impl<T: Real> Kernel<T> for PairTraceStepContract<'_, T> {
     type Output = ();
+
+    run_by!(pair_trace_step_contract);
 
     #[inline(always)]
     fn run<V: Lanes<Element = T>>(self, token: V::Token) {
@@ -267,6 +272,8 @@ impl<T: Real> Kernel<T> for PairTraceStepContract<'_, T> {
 
 impl<T: Real> Kernel<T> for PairTraceContract<'_, T> {
     type Output = ();
+
+    run_by!(pair_trace_contract);
 
     #[inline(always)]
     fn run<V: Lanes<Element = T>>(self, token: V::Token) {

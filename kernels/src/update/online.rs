@@ -9,7 +9,7 @@
 
 use super::Update;
 use crate::lanes::Lanes;
-use crate::level::Kernel;
+use crate::level::{Kernel, Level};
 use crate::real::Real;
 use crate::recursion::next;
 
@@ -107,6 +107,11 @@ impl<T: Real, U: Update<T>> TraceUpdate<'_, T, U> {
 impl<T: Real, U: Update<T>> Kernel<T> for TraceUpdate<'_, T, U> {
     type Output = ();
 
+    #[inline]
+    fn at(self, level: Level) {
+        U::traces(self, level);
+    }
+
     #[inline(always)]
     fn run<V: Lanes<Element = T>>(mut self, token: V::Token) {
         let (units, row) = (self.units(), self.presynaptic.len());
@@ -142,6 +147,11 @@ impl<T: Real, U: Update<T>> Kernel<T> for TraceUpdate<'_, T, U> {
 
 impl<T: Real, U: Update<T>> Kernel<T> for OuterUpdate<'_, T, U> {
     type Output = ();
+
+    #[inline]
+    fn at(self, level: Level) {
+        U::outer(self, level);
+    }
 
     #[inline(always)]
     #[track_caller]

@@ -11,7 +11,7 @@
 
 use super::Update;
 use crate::lanes::Lanes;
-use crate::level::Kernel;
+use crate::level::{Kernel, Level};
 use crate::real::Real;
 use crate::recursion::{PairSignal, PairStep};
 
@@ -160,6 +160,11 @@ fn made<V: Lanes, const GATE: usize, const SUMS: usize>(
 
 impl<T: Real, U: Update<T>> Kernel<T> for PairTraceUpdate<'_, T, U> {
     type Output = ();
+
+    #[inline]
+    fn at(self, level: Level) {
+        U::pairs(self, level);
+    }
 
     #[inline(always)]
     fn run<V: Lanes<Element = T>>(mut self, token: V::Token) {

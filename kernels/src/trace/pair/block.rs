@@ -12,6 +12,7 @@
 //! carried into it: omega = A_1^T lambda_1 with lambda_s = c(s) + A_{s+1}^T lambda_{s+1}. The block's own part of (2) is a
 //! matrix product and needs no trace.
 
+use crate::instances::run_by;
 use crate::lanes::Lanes;
 use crate::level::Kernel;
 use crate::real::Real;
@@ -222,6 +223,8 @@ impl<T> PairTraceBlockContract<'_, T> {
 impl<T: Real> Kernel<T> for PairTraceFactors<'_, T> {
     type Output = ();
 
+    run_by!(pair_trace_factors);
+
     #[inline(always)]
     fn run<V: Lanes<Element = T>>(self, token: V::Token) {
         self.check();
@@ -232,6 +235,8 @@ impl<T: Real> Kernel<T> for PairTraceFactors<'_, T> {
 impl<T: Real> Kernel<T> for PairTraceBlock<'_, T> {
     type Output = ();
 
+    run_by!(pair_trace_block);
+
     #[inline(always)]
     fn run<V: Lanes<Element = T>>(self, token: V::Token) {
         let row = self.row();
@@ -241,6 +246,8 @@ impl<T: Real> Kernel<T> for PairTraceBlock<'_, T> {
 
 impl<T: Real> Kernel<T> for PairTraceBlockContract<'_, T> {
     type Output = ();
+
+    run_by!(pair_trace_block_contract);
 
     #[inline(always)]
     fn run<V: Lanes<Element = T>>(self, token: V::Token) {
