@@ -136,8 +136,9 @@ fn learned(problem: &Problem<f64>, stream: &mut dyn Stream<f64>, call: Call) -> 
 
 #[test]
 fn in_streams() {
-    for form in forms() {
-        let form = Form { steps: 16, shortest: 1.0, initial: false, ..form };
+    // The gradient of a single row is not added up.
+    for (form, batch) in forms().into_iter().flat_map(|form| [4, 1].map(|batch| (form.clone(), batch))) {
+        let form = Form { steps: 16, batch, shortest: 1.0, initial: false, ..form };
         let clean = with(0.3, &Problem::<f64>::new(form));
         let setup = Setup { input_gradient: true, ..Setup::default() };
         for call in [Call::Targets, Call::Errors, Call::Seldom] {
