@@ -24,42 +24,52 @@ impl<T: Scalar> Slots<T> {
         let length = checked_product("the learner's memory", &[slots, rows, width])?;
         Ok(Self { data: Buffer::zeros(length), rows, width })
     }
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.data.is_empty()
     }
+    #[inline]
     fn span(&self, slots: Range<usize>) -> Range<usize> {
         let per_slot = self.rows * self.width;
         slots.start * per_slot..slots.end * per_slot
     }
     /// `[rows, width]` of one slot.
+    #[inline]
     pub(crate) fn at(&self, slot: usize) -> &[T] {
         self.range(slot..slot + 1)
     }
+    #[inline]
     pub(crate) fn at_mut(&mut self, slot: usize) -> &mut [T] {
         self.range_mut(slot..slot + 1)
     }
     /// `[slots, rows, width]` of some slots.
+    #[inline]
     pub(crate) fn range(&self, slots: Range<usize>) -> &[T] {
         &self.data[self.span(slots)]
     }
+    #[inline]
     pub(crate) fn range_mut(&mut self, slots: Range<usize>) -> &mut [T] {
         let span = self.span(slots);
         &mut self.data[span]
     }
     /// Some rows of one slot.
+    #[inline]
     pub(crate) fn rows(&self, slot: usize, rows: Range<usize>) -> &[T] {
         &self.at(slot)[rows.start * self.width..rows.end * self.width]
     }
+    #[inline]
     pub(crate) fn rows_mut(&mut self, slot: usize, rows: Range<usize>) -> &mut [T] {
         let width = self.width;
         &mut self.at_mut(slot)[rows.start * width..rows.end * width]
     }
     /// The rows of some slots as a matrix, of which the first `columns` count.
+    #[inline]
     pub(crate) fn matrix(&self, slots: Range<usize>, columns: usize) -> Rect<&[T]> {
         let places = slots.len() * self.rows;
         Rect::padded(self.range(slots), places, columns, self.width)
     }
     /// For whoever reads several rows or several slots at a stride.
+    #[inline]
     pub(crate) fn local(&self) -> Local<'_, T> {
         Local { data: &self.data, slot: self.rows * self.width, row: self.width }
     }
@@ -83,22 +93,27 @@ pub(crate) struct Local<'a, T> {
 
 impl<'a, T> Local<'a, T> {
     /// The same at all places.
+    #[inline]
     pub(crate) fn constant(data: &'a [T]) -> Self {
         Self { data, slot: 0, row: 0 }
     }
     /// `[rows, width]`: the same at all slots.
+    #[inline]
     pub(crate) fn of_rows(data: &'a [T], width: usize) -> Self {
         Self { data, slot: 0, row: width }
     }
     /// The rows of a slot, from `first` on.
+    #[inline]
     pub(crate) fn rows(self, slot: usize, first: usize) -> Strided<'a, T> {
         Strided { data: &self.data[slot * self.slot + first * self.row..], stride: self.row }
     }
     /// The slots of a row, from `first` on.
+    #[inline]
     pub(crate) fn of_row(self, row: usize, first: usize) -> Strided<'a, T> {
         Strided { data: &self.data[first * self.slot + row * self.row..], stride: self.slot }
     }
     /// `count` rows of a slot from `first` on, side by side.
+    #[inline]
     pub(crate) fn side_by_side(self, slot: usize, first: usize, count: usize) -> &'a [T] {
         &self.data[slot * self.slot + first * self.row..][..count * self.row]
     }
@@ -116,16 +131,20 @@ impl Mask {
         Self { rows, marks: vec![false; slots * rows] }
     }
     /// `[rows]` of one slot.
+    #[inline]
     pub(crate) fn at(&self, slot: usize) -> &[bool] {
         self.range(slot..slot + 1)
     }
+    #[inline]
     pub(crate) fn at_mut(&mut self, slot: usize) -> &mut [bool] {
         self.range_mut(slot..slot + 1)
     }
     /// `[slots, rows]` of some slots.
+    #[inline]
     pub(crate) fn range(&self, slots: Range<usize>) -> &[bool] {
         &self.marks[slots.start * self.rows..slots.end * self.rows]
     }
+    #[inline]
     pub(crate) fn range_mut(&mut self, slots: Range<usize>) -> &mut [bool] {
         &mut self.marks[slots.start * self.rows..slots.end * self.rows]
     }
@@ -188,6 +207,10 @@ impl Marks {
 
 /// Zeros the rows of `rows` whose mark is `value`.
 pub(crate) fn clear<T: Scalar>(marks: &[bool], value: bool, rows: &mut [T]) {
+    // Usually there is none, which is seen at once.
+    if !marks.contains(&value) {
+        return;
+    }
     let width = rows.len() / marks.len();
     for (row, _) in marks.iter().enumerate().filter(|(_, mark)| **mark == value) {
         rows[row * width..(row + 1) * width].fill(T::ZERO);

@@ -91,14 +91,19 @@ impl<T: Real> RowDot<'_, T> {
             if at < columns {
                 last.add::<V, COUNT>(token, &rows, &mut sums);
             }
+            // What is cut up lies in memory: one by one, so that the sums themselves stay in registers.
+            let mut ends = [V::splat(token, T::ZERO); COUNT];
+            for (end, &sum) in ends.iter_mut().zip(&sums) {
+                *end = sum;
+            }
             let target = &mut output[first..first + here];
             if here == COUNT {
-                for (group, target) in sums.chunks_exact_mut(V::WIDTH).zip(target.chunks_exact_mut(V::WIDTH))
+                for (group, target) in ends.chunks_exact_mut(V::WIDTH).zip(target.chunks_exact_mut(V::WIDTH))
                 {
                     finish::<V, true>(token, group, add, target);
                 }
             } else {
-                for (group, target) in sums.chunks_exact_mut(V::WIDTH).zip(target.chunks_mut(V::WIDTH)) {
+                for (group, target) in ends.chunks_exact_mut(V::WIDTH).zip(target.chunks_mut(V::WIDTH)) {
                     finish::<V, false>(token, group, add, target);
                 }
             }

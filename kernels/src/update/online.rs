@@ -113,31 +113,34 @@ impl<T: Real, U: Update<T>> Kernel<T> for TraceUpdate<'_, T, U> {
     }
 
     #[inline(always)]
-    fn run<V: Lanes<Element = T>>(mut self, token: V::Token) {
-        let (units, row) = (self.units(), self.presynaptic.len());
+    fn run<V: Lanes<Element = T>>(self, token: V::Token) {
+        let units = self.units();
+        // A rule of its own has its slices in registers.
+        let Self { decay, influence, presynaptic, signal, trace, mut update } = self;
+        let row = presynaptic.len();
         if units * row == 0 {
             return;
         }
         let (mut unit, mut start) = (0, 0);
-        let traces = self.trace.chunks_exact_mut(row);
-        for (trace, &influence) in traces.zip(self.influence) {
-            let factors = [self.decay[unit], influence, self.signal[unit]];
+        let traces = trace.chunks_exact_mut(row);
+        for (trace, &influence) in traces.zip(influence) {
+            let factors = [decay[unit], influence, signal[unit]];
             let [decay, influence, signal] = factors.map(|factor| V::splat(token, factor));
             // Slices are cut once a unit: a comparison a vector costs as much as the arithmetic.
             let mut elements = trace.chunks_exact_mut(V::WIDTH);
-            let mut inputs = self.presynaptic.chunks_exact(V::WIDTH);
+            let mut inputs = presynaptic.chunks_exact(V::WIDTH);
             let mut at = start;
             for (e, z) in elements.by_ref().zip(inputs.by_ref()) {
                 let next = next(token, decay, V::load(token, e), influence, V::load(token, z));
                 next.store(e);
-                self.update.apply::<V, true>(token, at..at + V::WIDTH, signal * next);
+                update.apply::<V, true>(token, at..at + V::WIDTH, signal * next);
                 at += V::WIDTH;
             }
             let (e, z) = (elements.into_remainder(), inputs.remainder());
             if !e.is_empty() {
                 let next = next(token, decay, V::load_head(token, e), influence, V::load_head(token, z));
                 next.store_head(e);
-                self.update.apply::<V, false>(token, at..start + row, signal * next);
+                update.apply::<V, false>(token, at..start + row, signal * next);
             }
             start += row;
             unit = if unit + 1 == units { 0 } else { unit + 1 };
@@ -155,21 +158,22 @@ impl<T: Real, U: Update<T>> Kernel<T> for OuterUpdate<'_, T, U> {
 
     #[inline(always)]
     #[track_caller]
-    fn run<V: Lanes<Element = T>>(mut self, token: V::Token) {
-        let row = self.presynaptic.len();
-        self.update.check(self.signal.len() * row);
+    fn run<V: Lanes<Element = T>>(self, token: V::Token) {
+        let Self { signal, presynaptic, mut update } = self;
+        let row = presynaptic.len();
+        update.check(signal.len() * row);
         let body = row - row % V::WIDTH;
         let mut start = 0;
-        for &signal in self.signal {
+        for &signal in signal {
             let signal = V::splat(token, signal);
             for column in (0..body).step_by(V::WIDTH) {
-                let z = V::load(token, &self.presynaptic[column..column + V::WIDTH]);
+                let z = V::load(token, &presynaptic[column..column + V::WIDTH]);
                 let at = start + column..start + column + V::WIDTH;
-                self.update.apply::<V, true>(token, at, signal * z);
+                update.apply::<V, true>(token, at, signal * z);
             }
             if body < row {
-                let z = V::load_part::<false>(token, &self.presynaptic[body..]);
-                self.update.apply::<V, false>(token, start + body..start + row, signal * z);
+                let z = V::load_part::<false>(token, &presynaptic[body..]);
+                update.apply::<V, false>(token, start + body..start + row, signal * z);
             }
             start += row;
         }

@@ -97,25 +97,41 @@ impl<T: Real, U: Update<T>> PairTraceUpdate<'_, T, U> {
         self.update.check(2 * units * row);
         gates
     }
+}
 
+/// What a sweep reads besides the traces and the weights.
+#[derive(Clone, Copy)]
+struct Factors<'a, T> {
+    units: usize,
+    decay: &'a [T],
+    influence: &'a [T],
+    presynaptic: &'a [T],
+    signal: &'a [T],
+}
+
+impl<T: Real> Factors<'_, T> {
     /// (6) for the traces of gate `GATE` and the `SUMS` weight matrices from this on.
     #[inline(always)]
-    fn gate<V: Lanes<Element = T>, const GATE: usize, const SUMS: usize>(&mut self, token: V::Token) {
-        let (units, row) = (self.units, self.presynaptic.len());
-        let [first, second] = &mut self.trace;
+    fn gate<V: Lanes<Element = T>, const GATE: usize, const SUMS: usize>(
+        self,
+        token: V::Token,
+        [first, second]: [&mut [T]; 2],
+        update: &mut impl Update<T>,
+    ) {
+        let Self { units, decay, influence, presynaptic, signal } = self;
+        let row = presynaptic.len();
         let start = GATE * units * row;
         let traces = first[start..].chunks_exact_mut(row).zip(second[start..].chunks_exact_mut(row));
         for (unit, (first, second)) in (0..units).zip(traces) {
             let splat = |planes: &[T], plane: usize| V::splat(token, planes[plane * units + unit]);
-            let decay =
-                [splat(self.decay, 0), splat(self.decay, 1), splat(self.decay, 2), splat(self.decay, 3)];
-            let step = PairStep::<V, GATE>::new(token, decay, splat(self.influence, GATE));
-            let signal = PairSignal([splat(self.signal, 0), splat(self.signal, 1)]);
+            let decay = [splat(decay, 0), splat(decay, 1), splat(decay, 2), splat(decay, 3)];
+            let step = PairStep::<V, GATE>::new(token, decay, splat(influence, GATE));
+            let signal = PairSignal([splat(signal, 0), splat(signal, 1)]);
             let starts: [usize; SUMS] = core::array::from_fn(|sum| ((GATE + sum) * units + unit) * row);
             // Slices are cut once a unit: a comparison a vector costs as much as the arithmetic.
             let mut firsts = first.chunks_exact_mut(V::WIDTH);
             let mut seconds = second.chunks_exact_mut(V::WIDTH);
-            let mut inputs = self.presynaptic.chunks_exact(V::WIDTH);
+            let mut inputs = presynaptic.chunks_exact(V::WIDTH);
             let mut column = 0;
             for ((first, second), z) in firsts.by_ref().zip(seconds.by_ref()).zip(inputs.by_ref()) {
                 let before = [V::load(token, first), V::load(token, second)];
@@ -124,7 +140,7 @@ impl<T: Real, U: Update<T>> PairTraceUpdate<'_, T, U> {
                 next[1].store(second);
                 for (start, g) in starts.into_iter().zip::<[V; SUMS]>(gradients) {
                     let at = start + column..start + column + V::WIDTH;
-                    self.update.apply::<V, true>(token, at, g);
+                    update.apply::<V, true>(token, at, g);
                 }
                 column += V::WIDTH;
             }
@@ -136,7 +152,7 @@ impl<T: Real, U: Update<T>> PairTraceUpdate<'_, T, U> {
                 next[0].store_head(first);
                 next[1].store_head(second);
                 for (start, g) in starts.into_iter().zip::<[V; SUMS]>(gradients) {
-                    self.update.apply::<V, false>(token, start + column..start + row, g);
+                    update.apply::<V, false>(token, start + column..start + row, g);
                 }
             }
         }
@@ -167,13 +183,17 @@ impl<T: Real, U: Update<T>> Kernel<T> for PairTraceUpdate<'_, T, U> {
     }
 
     #[inline(always)]
-    fn run<V: Lanes<Element = T>>(mut self, token: V::Token) {
-        match self.gates() {
+    fn run<V: Lanes<Element = T>>(self, token: V::Token) {
+        let gates = self.gates();
+        // A rule of its own has its slices in registers.
+        let Self { units, decay, influence, presynaptic, signal, trace: [first, second], mut update } = self;
+        let factors = Factors { units, decay, influence, presynaptic, signal };
+        match gates {
             0 => {}
-            1 => self.gate::<V, 0, 2>(token),
+            1 => factors.gate::<V, 0, 2>(token, [first, second], &mut update),
             _ => {
-                self.gate::<V, 0, 1>(token);
-                self.gate::<V, 1, 1>(token);
+                factors.gate::<V, 0, 1>(token, [&mut *first, &mut *second], &mut update);
+                factors.gate::<V, 1, 1>(token, [first, second], &mut update);
             }
         }
     }

@@ -89,11 +89,17 @@ impl<T: Scalar> Tape<T> {
     /// Marks of the rows at a step.
     fn mark(&mut self, pass: Pass<'_, T>, slot: usize, step: usize) {
         let Pass { sequences, rows, .. } = pass;
-        let is_first = sequences.is_first(step, rows);
-        for row in 0..self.rows {
-            let active = row < rows.count && step < sequences.length(rows.start + row);
-            self.marks.active.at_mut(slot)[row] = active;
-            self.marks.first.at_mut(slot)[row] = active && is_first.is_some_and(|mask| mask[row]);
+        let (actives, firsts) = (self.marks.active.at_mut(slot), self.marks.first.at_mut(slot));
+        for (row, active) in actives.iter_mut().enumerate() {
+            *active = row < rows.count && step < sequences.length(rows.start + row);
+        }
+        match sequences.is_first(step, rows) {
+            None => firsts.fill(false),
+            Some(mask) => {
+                for (row, (first, &active)) in firsts.iter_mut().zip(&*actives).enumerate() {
+                    *first = active && mask[row];
+                }
+            }
         }
         if !self.input_gradient.is_empty() {
             self.input_gradient.at_mut(slot).fill(T::ZERO);
