@@ -17,6 +17,8 @@ enum Calls {
     Twice,
     /// At some steps in two calls, for different rows.
     Halves,
+    /// Also where there is no target: nothing is learned, and the traces take the step.
+    Always,
 }
 
 /// What a stream has learned.
@@ -40,7 +42,7 @@ fn learned(problem: &Problem<f64>, stream: &mut dyn Stream<f64>, calls: Calls, f
         let (input, is_first) = problem.step(t);
         let y = stream.step(network, input, is_first).unwrap().to_vec();
         assert_eq!((stream.output(), stream.input_gradient().len()), (&y[..], inputs));
-        let targets = problem.targets(t);
+        let (targets, always) = (problem.targets(t), calls == Calls::Always);
         let half = |first: bool| {
             let halve = |(row, &target)| if (row == 0) == first { target } else { Target::Absent };
             targets.iter().enumerate().map(halve).collect::<Vec<_>>()
@@ -51,7 +53,7 @@ fn learned(problem: &Problem<f64>, stream: &mut dyn Stream<f64>, calls: Calls, f
             _ => (vec![targets], 1.0),
         };
         let mut by_inputs = vec![0.0; inputs];
-        for targets in calls.iter().filter(|targets| !targets.iter().all(absent)) {
+        for targets in calls.iter().filter(|targets| always || !targets.iter().all(absent)) {
             gradient.fill(7.0);
             if from_error {
                 stream.learn_from_error(network, &error(problem, &y, targets), &mut gradient).unwrap();
@@ -113,7 +115,7 @@ fn check(form: Form, random: bool, calls: Calls, from_error: bool) {
 }
 
 fn calls() -> impl Strategy<Value = Calls> {
-    prop_oneof![Just(Calls::Once), Just(Calls::Twice), Just(Calls::Halves)]
+    prop_oneof![Just(Calls::Once), Just(Calls::Twice), Just(Calls::Halves), Just(Calls::Always)]
 }
 
 proptest! {
@@ -130,8 +132,8 @@ proptest! {
 fn of_every_cell_over_many_steps() {
     let stacks = [alone(recurrent_cells, 2, 5), mixed_stacks()].concat();
     for (index, layers) in stacks.into_iter().enumerate() {
-        let calls = [Calls::Once, Calls::Twice, Calls::Halves][index % 3];
-        for rows in [3, 1] {
+        let calls = [Calls::Once, Calls::Twice, Calls::Halves, Calls::Always][index % 4];
+        for (rows, calls) in [(3, calls), (1, calls), (1, Calls::Always)] {
             check(Form::long(layers.clone(), 80, rows, index as u64), false, calls, index % 2 == 0);
         }
     }
