@@ -71,6 +71,10 @@ const FEW_ROWS: usize = 2;
 /// So many rows are added with their factors one after the other.
 const FEW_TERMS: usize = 4;
 
+/// So many outer products are added up at a time: `faer` copies both factors before it begins, and copies of 64 stay in the
+/// caches. With 256 it has 0.8 to 0.9 of the rate.
+const TERMS: usize = 64;
+
 /// (1) `c = a b^T`, or `c += a b^T`.
 pub(crate) fn times_transposed<T: Scalar>(
     level: Level,
@@ -109,7 +113,7 @@ pub(crate) fn times<T: Scalar>(c: Rect<&mut [T]>, beta: Beta, a: Rect<&[T]>, b: 
 }
 
 /// (3) `c += a^T b`.
-pub(crate) fn add_transposed_times<T: Scalar>(c: Rect<&mut [T]>, a: Rect<&[T]>, b: Rect<&[T]>) {
+pub(crate) fn add_transposed_times<'a, T: Scalar>(c: Rect<&mut [T]>, a: Rect<&'a [T]>, b: Rect<&'a [T]>) {
     if a.rows * a.columns <= FEW_TERMS {
         for (row, source) in b.data.chunks(b.stride).take(a.rows).enumerate() {
             for (index, &factor) in a.data[row * a.stride..][..a.columns].iter().enumerate() {
@@ -118,7 +122,16 @@ pub(crate) fn add_transposed_times<T: Scalar>(c: Rect<&mut [T]>, a: Rect<&[T]>, 
         }
         return;
     }
-    product(transposed_mut(c), Accum::Add, view(b).transpose(), view(a));
+    let Rect { data, rows, columns, stride } = c;
+    for first in (0..a.rows).step_by(TERMS) {
+        let part = |m: Rect<&'a [T]>| Rect {
+            data: &m.data[first * m.stride..],
+            rows: TERMS.min(m.rows - first),
+            ..m
+        };
+        let c = Rect { data: &mut *data, rows, columns, stride };
+        product(transposed_mut(c), Accum::Add, view(part(b)).transpose(), view(part(a)));
+    }
 }
 
 /// `target += factor source`, as long as the target is.

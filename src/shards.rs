@@ -16,10 +16,19 @@ use crate::sequences::Rows;
 
 /// Most rows of a shard whose traces are carried: few enough for them, and for what a block of steps leaves behind, to
 /// stay in L2 and L3.
-pub(crate) const ROWS_WITH_TRACES: usize = 8;
+const ROWS_WITH_TRACES: usize = 8;
 
-/// Most rows of a shard without traces: enough for matrix products at full rate.
-pub(crate) const ROWS_WITHOUT_TRACES: usize = 16;
+/// Most rows of a shard without traces: enough for matrix products at full rate; and with weights that L2 does not hold,
+/// which come from L3 at every step of every shard.
+const ROWS_WITHOUT_TRACES: [usize; 2] = [16, 32];
+
+/// Bytes of weights that L2 holds.
+const L2: usize = 2 << 20;
+
+/// Most rows of a shard, of networks with so many bytes of weights. It depends on no machine: so does no result.
+pub(crate) fn most_rows(traces: bool, bytes: usize) -> usize {
+    if traces { ROWS_WITH_TRACES } else { ROWS_WITHOUT_TRACES[usize::from(bytes > L2)] }
+}
 
 /// Work below which a batch is not worth waking threads for, in weights times rows times steps: from here on, about a
 /// fifth of a millisecond, two threads were faster than one at every size measured (`docs/performance.md`).

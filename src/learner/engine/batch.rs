@@ -12,7 +12,7 @@ use crate::prepared::Prepared;
 use crate::readout::Score;
 use crate::scalar::Scalar;
 use crate::sequences::Sequences;
-use crate::shards::{ROWS_WITH_TRACES, ROWS_WITHOUT_TRACES, Shards};
+use crate::shards::{Shards, most_rows};
 
 /// What every learner of batches owns.
 #[derive(Clone, Debug)]
@@ -46,7 +46,7 @@ impl<T: Scalar> Batch<T> {
         check_nonempty("batch", batch)?;
         let shape = network.shape();
         feedback.check(&shape)?;
-        let most = if setting.traces() { ROWS_WITH_TRACES } else { ROWS_WITHOUT_TRACES };
+        let most = most_rows(setting.traces(), size_of::<T>() * shape.layout.len());
         let gradient = if setting.learns() || learns_readout { shape.layout.len() } else { 0 };
         let shards = Shards::new(batch, most, gradient, |rows| Tape::zeros(&shape, rows, setting))?;
         let prepare = |layer| Prepared::zeros(layer, setting.purpose(shards.rows()));
