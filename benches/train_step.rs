@@ -279,7 +279,10 @@ fn main() {
     table.print();
 
     let head = ["batch", "target", "rule", "one thread, ms", "two threads, ms", "speed-up"];
-    let mut table = Table::new(format!("f32, H = 128, T = {}", steps(&options)), &head);
+    // Fewer than the machine has where the process is pinned to some: then two threads can gain nothing.
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    let caption = format!("f32, H = 128, T = {}; {cpus} processor(s) may be used", steps(&options));
+    let mut table = Table::new(caption, &head);
     let pools = [pool(1), pool(2)];
     for (batch, every) in [(32, false), (32, true), (128, false), (128, true)] {
         threads(&options, batch, every, &pools, &mut table);

@@ -1,12 +1,14 @@
 //! `experiments time`: cases timed as a user would run them, one JSON object a line.
 
 use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 use clap::Args;
 
 use crate::failure::Failure;
 use crate::options::ScheduleKind;
-use crate::timing::{Case, Op, Timing, time};
+use crate::timing::{self, Case, Op, Timing, time};
 use crate::timing_rtu::{self, RtuCase};
 
 /// What can be timed.
@@ -68,10 +70,14 @@ pub(crate) struct TimeArgs {
 impl TimeArgs {
     /// Times all cases in order.
     pub(crate) fn run(&self) -> Result<(), Failure> {
+        let (threads, cpus) = (usize::from(self.threads), timing::cpus());
+        if threads > cpus {
+            eprintln!("note: {threads} threads share the {cpus} processor(s) that this process may use");
+        }
         for &case in &self.cases {
             let asked = if self.ops.is_empty() { case.usual() } else { &self.ops };
             for &op in asked {
-                let timing = in_pool(self.threads.into(), || case.time(op, self.schedule, self.seed))?;
+                let timing = in_pool(threads, || case.time(op, self.schedule, self.seed))?;
                 println!(
                     "{}",
                     serde_json::to_string(&timing).map_err(|error| Failure::new(error.to_string()))?
@@ -82,11 +88,25 @@ impl TimeArgs {
     }
 }
 
-/// Runs `body` in a pool of so many threads.
+/// Runs `body` in a pool of so many threads, which have ended when it returns: a thread frees its workspace of matrix products
+/// at its very end, and who measures memory next would find less than there was.
 pub(crate) fn in_pool<R: Send>(
     threads: usize,
     body: impl FnOnce() -> Result<R, Failure> + Send,
 ) -> Result<R, Failure> {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-    pool.map_err(|error| Failure::new(format!("cannot start {threads} threads: {error}")))?.install(body)
+    let started = Mutex::new(Vec::new());
+    let spawn = |thread: rayon::ThreadBuilder| {
+        let handle = thread::Builder::new().spawn(|| thread.run())?;
+        started.lock().unwrap_or_else(PoisonError::into_inner).push(handle);
+        Ok(())
+    };
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).spawn_handler(spawn).build();
+    let result = pool
+        .map_err(|error| Failure::new(format!("cannot start {threads} threads: {error}")))
+        .and_then(|pool| pool.install(body));
+    for handle in started.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        // A thread of a pool hands the panics of its work to whoever installed it.
+        drop(handle.join());
+    }
+    result
 }

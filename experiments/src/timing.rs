@@ -121,6 +121,8 @@ pub(crate) struct Timing {
     peer: &'static str,
     case: String,
     threads: usize,
+    /// Processors that the process may use: fewer than the machine has where it is pinned to some.
+    cpus: usize,
     pub(crate) op: Op,
     pub(crate) median_s: f64,
     min_s: f64,
@@ -145,7 +147,7 @@ impl Timing {
         mut repeats: Repeats,
         steps: usize,
     ) -> Result<Self, Failure> {
-        let (loss, gradient_norm) = repeats.last;
+        let Outcome { loss, gradient_norm } = repeats.last;
         if !(loss.is_finite() && gradient_norm.is_none_or(f64::is_finite)) {
             return Err(Failure::new(format!(
                 "{case}: the loss is {loss} and the gradient's norm {gradient_norm:?}"
@@ -156,6 +158,7 @@ impl Timing {
             peer: "eligibility",
             case,
             threads: rayon::current_num_threads(),
+            cpus: cpus(),
             op,
             median_s: repeats.seconds[repeats.seconds.len() / 2] / steps as f64,
             min_s: repeats.seconds[0] / steps as f64,
@@ -194,16 +197,18 @@ fn time_in<T: Scalar>(case: Case, op: Op, schedule: ScheduleKind, seed: u64) -> 
         _ => Targets::LastClass(&classes[..case.batch]),
     };
     let sequences = Sequences::new(case.steps, case.batch, &inputs, targets)?;
-    // The first learner of a thread also makes the thread's workspace of matrix products, which is not the learner's.
-    Evaluator::new(&network, case.batch, EvaluatorOptions::default())?.score(&network, &sequences)?;
+    make_workspaces(&network)?;
+    let start = network.parameters().to_vec();
 
-    let before = PeakAlloc.current_usage();
-    PeakAlloc.reset_peak_usage();
+    let before = start_counting();
     let options = EpropOptions { schedule: schedule.schedule(case.steps), ..EpropOptions::default() };
     let results = match op {
         Op::Fwd => {
             let mut evaluator = Evaluator::new(&network, case.batch, EvaluatorOptions::default())?;
-            repeat(before, || Ok((evaluator.score(&network, &sequences)?.mean_loss(), None)))?
+            repeat(before, |clock| {
+                let score = clock.time(|| evaluator.score(&network, &sequences))?;
+                Ok(Outcome { loss: score.mean_loss(), gradient_norm: None })
+            })?
         }
         Op::FwdbwdFinal | Op::FwdbwdAll => {
             let mut bptt = Bptt::new(&network, case.batch, case.steps, BpttOptions::default())?;
@@ -220,16 +225,20 @@ fn time_in<T: Scalar>(case: Case, op: Op, schedule: ScheduleKind, seed: u64) -> 
             }
             let mut stream = EpropStream::new(&network, 1, options)?;
             let mut sgd = Sgd::new(&network, 1e-3)?;
-            let start = network.parameters().to_vec();
-            repeat(before, || {
+            repeat(before, |clock| {
                 network.parameters_mut().copy_from_slice(&start);
-                let mut loss = 0.0;
-                for (step, (input, &class)) in inputs.chunks_exact(case.input).zip(&classes).enumerate() {
-                    stream.step(&network, input, &[step == 0])?;
-                    loss += stream.learn_and_update(&mut network, &[Target::Class(class)], &mut sgd)?.loss;
-                }
+                let steps = inputs.chunks_exact(case.input).zip(&classes).enumerate();
+                let loss = clock.time(|| {
+                    let mut loss = 0.0;
+                    for (step, (input, &class)) in steps {
+                        stream.step(&network, input, &[step == 0])?;
+                        let targets = [Target::Class(class)];
+                        loss += stream.learn_and_update(&mut network, &targets, &mut sgd)?.loss;
+                    }
+                    Ok::<f64, eligibility::Error>(loss / case.steps as f64)
+                })?;
                 let change = network.parameters().iter().zip(&start).map(|(&a, &b)| a - b);
-                Ok((loss / case.steps as f64, Some(norm(change))))
+                Ok(Outcome { loss, gradient_norm: Some(norm(change)) })
             })?
         }
         Op::Step | Op::ScanStep => unreachable!("refused above"),
@@ -244,9 +253,9 @@ pub(crate) fn time_learner<T: Scalar>(
     sequences: &Sequences<'_, T>,
 ) -> Result<Repeats, Failure> {
     let mut gradient: Buffer<T> = network.zero_gradient();
-    repeat(before, || {
-        let loss = learner.gradient(network, black_box(sequences), &mut gradient)?.mean_loss();
-        Ok((loss, Some(norm(gradient.iter().copied()))))
+    repeat(before, |clock| {
+        let score = clock.time(|| learner.gradient(network, black_box(sequences), &mut gradient))?;
+        Ok(Outcome { loss: score.mean_loss(), gradient_norm: Some(norm(gradient.iter().copied())) })
     })
 }
 
@@ -254,23 +263,60 @@ pub(crate) fn time_learner<T: Scalar>(
 pub(crate) struct Repeats {
     seconds: Vec<f64>,
     peak_bytes: usize,
-    last: (f64, Option<f64>),
+    last: Outcome,
 }
 
-pub(crate) type Outcome = Result<(f64, Option<f64>), eligibility::Error>;
+/// What a call gives.
+pub(crate) struct Outcome {
+    pub(crate) loss: f64,
+    pub(crate) gradient_norm: Option<f64>,
+}
+
+/// Takes the time of what is timed of a call, and not of what prepares or checks it.
+#[derive(Default)]
+pub(crate) struct Clock(Duration);
+
+impl Clock {
+    pub(crate) fn time<R>(&mut self, timed: impl FnOnce() -> R) -> R {
+        let start = Instant::now();
+        let result = black_box(timed());
+        self.0 += start.elapsed();
+        result
+    }
+}
 
 /// One call to warm up, then as many as [`LEAST`] says.
-pub(crate) fn repeat(before: usize, mut call: impl FnMut() -> Outcome) -> Result<Repeats, Failure> {
-    let mut last = call()?;
+pub(crate) fn repeat(
+    before: usize,
+    mut call: impl FnMut(&mut Clock) -> Result<Outcome, eligibility::Error>,
+) -> Result<Repeats, Failure> {
+    let mut last = call(&mut Clock::default())?;
     let peak_bytes = PeakAlloc.peak_usage().saturating_sub(before);
     let mut seconds = Vec::new();
     let begin = Instant::now();
     while begin.elapsed() < LEAST.0 || seconds.len() < LEAST.1 {
-        let start = Instant::now();
-        last = black_box(call()?);
-        seconds.push(start.elapsed().as_secs_f64());
+        let mut clock = Clock::default();
+        last = call(&mut clock)?;
+        seconds.push(clock.0.as_secs_f64());
     }
     Ok(Repeats { seconds, peak_bytes, last })
+}
+
+/// Makes every thread's workspace of matrix products, as the first learner of a thread does: it is not the learner's memory.
+pub(crate) fn make_workspaces<T: Scalar>(network: &Network<T>) -> Result<(), eligibility::Error> {
+    let made = rayon::broadcast(|_| Evaluator::new(network, 1, EvaluatorOptions::default()).map(drop));
+    made.into_iter().collect()
+}
+
+/// Live bytes now; the peak is counted from here on.
+pub(crate) fn start_counting() -> usize {
+    PeakAlloc.reset_peak_usage();
+    PeakAlloc.current_usage()
+}
+
+/// Processors that this process may use.
+pub(crate) fn cpus() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 pub(crate) fn norm<T: Scalar>(elements: impl Iterator<Item = T>) -> f64 {

@@ -4,16 +4,18 @@ use std::fmt::{self, Display};
 use std::str::FromStr;
 
 use eligibility::{
-    Error, Evaluator, EvaluatorOptions, Init, Loss, Network, Readout, Rtrl, RtrlOptions, RtrlStream, Rtu,
-    Scalar, Sequences, Stream, Target, Targets,
+    Error, Init, Loss, Network, Readout, Rtrl, RtrlOptions, RtrlStream, Rtu, Scalar, Sequences, Stream,
+    Target, Targets,
 };
-use peak_alloc::PeakAlloc;
 use rand::RngExt;
 
 use crate::failure::Failure;
 use crate::options::{ScheduleKind, TypeKind};
 use crate::seeds::{Purpose, rng};
-use crate::timing::{Op, Timing, kind_name, kind_named, norm, repeat, size, time_learner};
+use crate::timing::{
+    Op, Outcome, Timing, kind_name, kind_named, make_workspaces, norm, repeat, size, start_counting,
+    time_learner,
+};
 
 /// Steps of a sequence.
 const STEPS: usize = 256;
@@ -76,8 +78,7 @@ fn time_in<T: Scalar>(case: RtuCase, op: Op, schedule: ScheduleKind, seed: u64) 
     };
     let (inputs, targets) = (draw(STEPS * batch * input), draw(STEPS * batch));
     let sequences = Sequences::new(STEPS, batch, &inputs, Targets::EveryValues(&targets))?;
-    // The first learner of a thread also makes the thread's workspace of matrix products, which is not the learner's.
-    Evaluator::new(&network, batch, EvaluatorOptions::default())?.score(&network, &sequences)?;
+    make_workspaces(&network)?;
 
     if op == Op::ScanStep {
         let before = start_counting();
@@ -114,14 +115,11 @@ fn time_in<T: Scalar>(case: RtuCase, op: Op, schedule: ScheduleKind, seed: u64) 
     let before = start_counting();
     let mut stream = RtrlStream::new(&network, batch, RtrlOptions::default())?;
     let mut gradient = network.zero_gradient();
-    let repeats = repeat(before, || Ok((pass(&mut stream, &mut gradient, &mut |_| ())?, Some(norm))))?;
+    let repeats = repeat(before, |clock| {
+        let loss = clock.time(|| pass(&mut stream, &mut gradient, &mut |_| ()))?;
+        Ok(Outcome { loss, gradient_norm: Some(norm) })
+    })?;
     Timing::new(case.to_string(), op, None, seed, repeats, STEPS)
-}
-
-/// Live bytes now; the peak is counted from here on.
-fn start_counting() -> usize {
-    PeakAlloc.reset_peak_usage();
-    PeakAlloc.current_usage()
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ fn a_case_is_timed_and_its_gradient_is_really_computed() {
             assert_eq!(record["op"], "eprop_all");
             assert_eq!(record["schedule"], schedule);
             assert_eq!(record["threads"], 2);
+            assert!(record["cpus"].as_u64().unwrap() > 0);
             assert!(record["min_s"].as_f64().unwrap() <= record["median_s"].as_f64().unwrap());
             assert!(record["peak_mb"].as_f64().unwrap() > 0.0);
             record["gradient_norm"].as_f64().unwrap()
@@ -28,6 +29,19 @@ fn a_case_is_timed_and_its_gradient_is_really_computed() {
         .to_vec();
     assert!(norms[0] > 0.0);
     assert!(norms.iter().all(|norm| (norm - norms[0]).abs() < 1e-12 * norms[0]), "{norms:?}");
+}
+
+/// Whatever threads that ended have given back, and whichever of the new ones came first.
+#[test]
+fn the_same_learner_takes_the_same_memory_every_time() {
+    let found =
+        records("time b64_t64_i1_h32_f32 --ops fwdbwd_final,fwd,fwdbwd_final,fwdbwd_final --threads 2");
+    let peaks: Vec<&Value> = found
+        .iter()
+        .filter(|record| record["op"] == "fwdbwd_final")
+        .map(|record| &record["peak_mb"])
+        .collect();
+    assert_eq!(peaks, [peaks[0]; 3]);
 }
 
 #[test]
