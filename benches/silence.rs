@@ -3,7 +3,8 @@
 //! Some CPUs take 5 to 15 times as long over subnormal numbers. What decays is therefore rounded to whole multiples of a
 //! quantum (`quantized` of the kernels), and none of the ratios in the table may lie above 1.1. Kernels: a row of 512 units, or
 //! as many weights, silent for 20,000 steps. Learners: an LSTM with a target at the last of 784 steps, with forget gates
-//! around 0.5, which forget it on the way back, and beside it with such as hardly forget, around 0.999.
+//! around 0.5, which forget it on the way back, and beside it with such as hardly forget, around 0.999; and inputs that are
+//! subnormal numbers beside ordinary ones.
 //!
 //! `cargo bench --bench silence`, or `-- kernel` or `-- learner` for a part of it.
 
@@ -35,6 +36,8 @@ const ROW: &[bool] = &[true];
 /// Enough for averages that keep 0.99 of themselves at a step.
 const SILENT_STEPS: usize = 20_000;
 const STEPS: usize = 784;
+/// Of ordinary inputs makes subnormal ones.
+const SUBNORMAL: f32 = 1e-39;
 const HIDDEN: usize = 128;
 const BUDGET: Duration = Duration::from_secs(1);
 
@@ -205,12 +208,13 @@ fn adam(level: Level) -> Step {
 }
 
 /// A gradient of one sequence with a target at its last step.
-fn learner(forget_bias_offset: f64, whole: bool) -> Box<dyn FnMut()> {
+fn learner(forget_bias_offset: f64, whole: bool, scale: f32) -> Box<dyn FnMut()> {
     let (lstm, readout) = (Lstm::new(1, HIDDEN), Readout::new(10, Loss::CrossEntropy));
     let (init, mut rng) = (Init { forget_bias_offset }, StdRng::seed_from_u64(SEED));
     let network: Network<f32> =
         init.network(lstm.expect("sizes fit"), readout.expect("sizes fit"), &mut rng).expect("sizes fit");
-    let (inputs, mut gradient): (Buffer<f32>, _) = (random(STEPS, -1.0..1.0), network.zero_gradient());
+    let (mut inputs, mut gradient): (Buffer<f32>, _) = (random(STEPS, -1.0..1.0), network.zero_gradient());
+    inputs.iter_mut().for_each(|x| *x *= scale);
     let mut learner: Box<dyn Learner<f32>> = if whole {
         let schedule = Schedule::WholeSequence { max_steps: STEPS };
         let options = EpropOptions { schedule, ..EpropOptions::default() };
@@ -261,7 +265,9 @@ fn main() {
     }
     for (name, whole) in [("BPTT", false), ("e-prop, whole sequence", true)] {
         if options.wants(&format!("learner/{name}")) {
-            row(&options, name, &mut [learner(7.0, whole), learner(0.0, whole)], &mut table);
+            row(&options, name, &mut [learner(7.0, whole, 1.0), learner(0.0, whole, 1.0)], &mut table);
+            let name = format!("{name}, subnormal inputs");
+            row(&options, &name, &mut [learner(7.0, whole, 1.0), learner(7.0, whole, SUBNORMAL)], &mut table);
         }
     }
     table.print();

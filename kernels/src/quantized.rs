@@ -8,8 +8,8 @@
 //!
 //! Whatever a kernel multiplies by a decay and keeps for the next step is rounded so: traces (`recursion`, `trace`,
 //! `unit_trace`), what is carried back (`unit_back`, `lstm_gates`, `gru_gates`), states (`pair_cell`, `min_gru`, `elstm`,
-//! `lstm_gates`, `gru_gates`) and the averages of `update`, those of squares with a quantum of their own. A sum that is made
-//! of multiply-adds begins with R, and the rule costs one subtraction.
+//! `lstm_gates`, `gru_gates`) and the averages of `update`, those of squares with a quantum of their own; and so is what goes
+//! into a layer of `eligibility`. A sum that is made of multiply-adds begins with R, and the rule costs one subtraction.
 
 use crate::lanes::Lanes;
 use crate::real::Real;

@@ -138,7 +138,9 @@ impl<T: Scalar> Layer<T> {
         let targets = self.activity[0].at_mut(slot).chunks_exact_mut(stride);
         for (row, (target, &active)) in targets.zip(marks.active.at(slot)).enumerate() {
             if active {
-                target[..input].copy_from_slice(&inputs[row * input..(row + 1) * input]);
+                for (target, &x) in target.iter_mut().zip(&inputs[row * input..(row + 1) * input]) {
+                    *target = (x + T::TRACE_ROUNDER) - T::TRACE_ROUNDER;
+                }
                 target[bias.clone()].fill(T::ONE);
             } else {
                 target.fill(T::ZERO);
