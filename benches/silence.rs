@@ -44,9 +44,13 @@ const BUDGET: Duration = Duration::from_secs(1);
 /// One step of a recursion, driven by as many values as there are units.
 type Step = Box<dyn FnMut(&[f32])>;
 
-/// So many planes of units, all of one value.
-fn planes(values: &[f32]) -> Vec<f32> {
-    values.iter().flat_map(|&value| [value; UNITS]).collect()
+/// So many planes of units, all of one value; aligned, so that a step takes the same time wherever they lie.
+fn planes(values: &[f32]) -> Buffer<f32> {
+    let mut planes = Buffer::zeros(values.len() * UNITS);
+    for (plane, &value) in planes.chunks_exact_mut(UNITS).zip(values) {
+        plane.fill(value);
+    }
+    planes
 }
 
 fn lstm_forward(level: Level) -> Step {
