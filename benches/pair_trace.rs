@@ -17,7 +17,7 @@ use eligibility::kernels::trace::pair::{
     PairTraceBlock, PairTraceBlockContract, PairTraceContract, PairTraceFactors, PairTraceStep,
     PairTraceStepContract,
 };
-use eligibility::kernels::update::{Adam, PairTraceUpdate};
+use eligibility::kernels::update::{Adam, Decay, PairTraceUpdate};
 use eligibility::kernels::{Level, Strided, reference};
 
 use common::ceiling::{FmaPeak, Sweep};
@@ -186,7 +186,7 @@ fn compare_steps(options: &Options, units: usize, columns: usize, gates: usize, 
 fn adam<'a>(averages: &'a mut [Buffer<f32>; 3], gradient: &'a [f32]) -> Adam<'a, f32> {
     let [mean, square, parameters] = averages;
     // Small, so that millions of steps stay near the weights they began with.
-    let (rate, correction, decays, epsilon) = (1e-7, 1.0, [0.9, 0.999], 1e-8);
+    let (rate, correction, decays, epsilon) = (1e-7, 1.0, [0.9, 0.999].map(Decay::new), 1e-8);
     Adam { rate, correction, decays, epsilon, gradient, mean, square, parameters }
 }
 

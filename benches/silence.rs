@@ -18,7 +18,7 @@ use eligibility::kernels::lstm_gates::{LstmGates, LstmGatesBackward};
 use eligibility::kernels::min_gru::MinGru;
 use eligibility::kernels::pair_cell::{PairCell, PairParameters};
 use eligibility::kernels::unit_back::UnitBackward;
-use eligibility::kernels::update::{Adam, RmsProp};
+use eligibility::kernels::update::{Adam, Decay, RmsProp};
 use eligibility::kernels::{Level, Strided};
 use eligibility::{
     Bptt, BpttOptions, Buffer, Eprop, EpropOptions, Init, Learner, Loss, Lstm, Network, Readout, Schedule,
@@ -190,14 +190,22 @@ fn rms_prop(level: Level) -> Step {
     let (mut square, mut parameters) = (planes(&[0.0]), planes(&[1.0]));
     Box::new(move |gradient| {
         let (square, parameters) = (&mut square, &mut parameters);
-        level.run(RmsProp { rate: 1e-3, decay: 0.99, epsilon: 1e-8, gradient, square, parameters });
+        level.run(RmsProp {
+            rate: 1e-3,
+            decay: Decay::new(0.99),
+            epsilon: 1e-8,
+            gradient,
+            square,
+            parameters,
+        });
     })
 }
 
 fn adam(level: Level) -> Step {
     let (mut mean, mut square, mut parameters) = (planes(&[0.0]), planes(&[0.0]), planes(&[1.0]));
     Box::new(move |gradient| {
-        let (decays, mean, square, parameters) = ([0.9, 0.99], &mut mean, &mut square, &mut parameters);
+        let (decays, mean, square, parameters) =
+            ([0.9, 0.99].map(Decay::new), &mut mean, &mut square, &mut parameters);
         level.run(Adam {
             rate: 1e-3,
             correction: 1.0,

@@ -35,11 +35,12 @@ pub trait Optimizer<T: Scalar> {
     ///
     /// # Errors
     ///
-    /// If it is not finite or negative; nothing was changed then.
+    /// If it is not finite in `T` or negative; nothing was changed then.
     fn set_learning_rate(&mut self, learning_rate: f64) -> Result<(), Error>;
     /// Updates made so far.
     fn updates(&self) -> u64;
-    /// Running averages, named, for a checkpoint; with [`Optimizer::updates`] they are the whole state.
+    /// Running averages, named, for a checkpoint: with [`Optimizer::updates`] and the settings, the learning rate as it is now
+    /// among them, they are the whole state.
     fn averages(&self) -> Vec<(&'static str, &[T])>;
     /// The same, to restore from a checkpoint, together with the number of updates.
     fn averages_mut(&mut self) -> (&mut u64, Vec<(&'static str, &mut [T])>);
@@ -53,7 +54,8 @@ pub trait Optimizer<T: Scalar> {
 
 /// Scales `gradient` down to a Euclidean norm of at most `limit` over all weights, and returns the norm it had.
 ///
-/// A gradient whose norm is not finite is left alone: the returned norm tells.
+/// A gradient of which an element is not finite is left alone: the returned norm, which is not finite either, tells. Squares that
+/// leave the range of `f64` do no harm.
 ///
 /// # Errors
 ///
@@ -67,28 +69,41 @@ pub trait Optimizer<T: Scalar> {
 /// ```
 pub fn clip_global_norm<T: Scalar>(gradient: &mut [T], limit: f64) -> Result<f64, Error> {
     check_setting("clipping norm", "finite and positive", limit, |x| x > 0.0)?;
-    let norm = gradient.iter().map(|g| g.to_f64() * g.to_f64()).sum::<f64>().sqrt();
-    if norm.is_finite() && norm > limit {
-        let scale = T::from_f64(limit / norm);
+    let elements = || gradient.iter().map(|g| g.to_f64());
+    let squares = |unit: f64| elements().map(|g| (g / unit) * (g / unit)).sum::<f64>();
+    let mut unit = 1.0;
+    let mut sum = squares(unit);
+    let largest = elements().fold(0.0, |largest: f64, g| largest.max(g.abs()));
+    if !sum.is_normal() && largest > 0.0 && largest.is_finite() {
+        unit = largest;
+        sum = squares(unit);
+    }
+    let (root, norm) = (sum.sqrt(), unit * sum.sqrt());
+    if root.is_finite() && norm > limit {
         for g in gradient {
-            *g *= scale;
+            *g = T::from_f64(g.to_f64() / unit * (limit / root));
         }
     }
     Ok(norm)
 }
 
-fn check_rate(learning_rate: f64) -> Result<f64, Error> {
-    check_setting("learning rate", "finite and not negative", learning_rate, |x| x >= 0.0)?;
+// Settings are checked as what they become in the network's type: 1e39 is infinite in `f32`, 1e-46 is zero, 0.99999999 is one.
+
+fn check_rate<T: Scalar>(learning_rate: f64) -> Result<f64, Error> {
+    let accept = |x: f64| x >= 0.0 && T::from_f64(x).to_f64().is_finite();
+    check_setting("learning rate", "finite and not negative in the network's type", learning_rate, accept)?;
     Ok(learning_rate)
 }
 
-fn check_decay(what: &'static str, decay: f64) -> Result<f64, Error> {
-    check_setting(what, "in [0, 1)", decay, |x| (0.0..1.0).contains(&x))?;
+fn check_decay<T: Scalar>(what: &'static str, decay: f64) -> Result<f64, Error> {
+    let accept = |x: f64| (0.0..1.0).contains(&x) && T::from_f64(x) < T::ONE;
+    check_setting(what, "in [0, 1) in the network's type", decay, accept)?;
     Ok(decay)
 }
 
-fn check_epsilon(epsilon: f64) -> Result<f64, Error> {
-    check_setting("epsilon", "finite and positive", epsilon, |x| x > 0.0)?;
+fn check_epsilon<T: Scalar>(epsilon: f64) -> Result<f64, Error> {
+    let accept = |x: f64| T::from_f64(x) > T::ZERO && T::from_f64(x).to_f64().is_finite();
+    check_setting("epsilon", "finite and positive in the network's type", epsilon, accept)?;
     Ok(epsilon)
 }
 
@@ -122,10 +137,10 @@ impl Sgd {
     ///
     /// # Errors
     ///
-    /// If the learning rate is not finite or negative, or `ELIGIBILITY_LEVEL` names no level of this machine.
+    /// If the learning rate is not finite in `T` or negative, or `ELIGIBILITY_LEVEL` names no level of this machine.
     pub fn new<T: Scalar>(network: &Network<T>, learning_rate: f64) -> Result<Self, Error> {
         let (level, length) = (Level::from_env()?, network.layout().len());
-        Ok(Self { level, learning_rate: check_rate(learning_rate)?, length, updates: 0 })
+        Ok(Self { level, learning_rate: check_rate::<T>(learning_rate)?, length, updates: 0 })
     }
 }
 
@@ -138,7 +153,7 @@ impl<T: Scalar> Optimizer<T> for Sgd {
         Ok(())
     }
     fn set_learning_rate(&mut self, learning_rate: f64) -> Result<(), Error> {
-        self.learning_rate = check_rate(learning_rate)?;
+        self.learning_rate = check_rate::<T>(learning_rate)?;
         Ok(())
     }
     fn updates(&self) -> u64 {
@@ -181,26 +196,26 @@ impl<T: Scalar> RmsProp<T> {
     ///
     /// # Errors
     ///
-    /// If the learning rate is not finite or negative, or `ELIGIBILITY_LEVEL` names no level of this machine.
+    /// If the learning rate is not finite in `T` or negative, or `ELIGIBILITY_LEVEL` names no level of this machine.
     pub fn new(network: &Network<T>, learning_rate: f64) -> Result<Self, Error> {
-        let (learning_rate, square) = (check_rate(learning_rate)?, network.zero_gradient());
+        let (learning_rate, square) = (check_rate::<T>(learning_rate)?, network.zero_gradient());
         Ok(Self { level: Level::from_env()?, learning_rate, decay: 0.9, epsilon: 1e-8, updates: 0, square })
     }
     /// With another rho.
     ///
     /// # Errors
     ///
-    /// If it is not in [0, 1).
+    /// If it is not in [0, 1), or becomes 1 in `T`.
     pub fn with_decay(self, decay: f64) -> Result<Self, Error> {
-        Ok(Self { decay: check_decay("RMSProp decay", decay)?, ..self })
+        Ok(Self { decay: check_decay::<T>("RMSProp decay", decay)?, ..self })
     }
     /// With another eps.
     ///
     /// # Errors
     ///
-    /// If it is not finite and positive.
+    /// If it is not finite and positive, or becomes 0 or infinite in `T`.
     pub fn with_epsilon(self, epsilon: f64) -> Result<Self, Error> {
-        Ok(Self { epsilon: check_epsilon(epsilon)?, ..self })
+        Ok(Self { epsilon: check_epsilon::<T>(epsilon)?, ..self })
     }
 }
 
@@ -213,7 +228,7 @@ impl<T: Scalar> Optimizer<T> for RmsProp<T> {
         Ok(())
     }
     fn set_learning_rate(&mut self, learning_rate: f64) -> Result<(), Error> {
-        self.learning_rate = check_rate(learning_rate)?;
+        self.learning_rate = check_rate::<T>(learning_rate)?;
         Ok(())
     }
     fn updates(&self) -> u64 {
@@ -257,10 +272,10 @@ impl<T: Scalar> Adam<T> {
     ///
     /// # Errors
     ///
-    /// If the learning rate is not finite or negative, or `ELIGIBILITY_LEVEL` names no level of this machine.
+    /// If the learning rate is not finite in `T` or negative, or `ELIGIBILITY_LEVEL` names no level of this machine.
     pub fn new(network: &Network<T>, learning_rate: f64) -> Result<Self, Error> {
         let (mean, square) = (network.zero_gradient(), network.zero_gradient());
-        let learning_rate = check_rate(learning_rate)?;
+        let learning_rate = check_rate::<T>(learning_rate)?;
         let (level, decays) = (Level::from_env()?, [0.9, 0.999]);
         Ok(Self { level, learning_rate, decays, epsilon: 1e-8, updates: 0, mean, square })
     }
@@ -268,11 +283,11 @@ impl<T: Scalar> Adam<T> {
     ///
     /// # Errors
     ///
-    /// If one is not in [0, 1).
+    /// If one is not in [0, 1), or becomes 1 in `T`.
     pub fn with_decays(self, mean: f64, square: f64) -> Result<Self, Error> {
         let decays = [
-            check_decay("Adam's decay of the mean", mean)?,
-            check_decay("Adam's decay of the square", square)?,
+            check_decay::<T>("Adam's decay of the mean", mean)?,
+            check_decay::<T>("Adam's decay of the square", square)?,
         ];
         Ok(Self { decays, ..self })
     }
@@ -280,9 +295,9 @@ impl<T: Scalar> Adam<T> {
     ///
     /// # Errors
     ///
-    /// If it is not finite and positive.
+    /// If it is not finite and positive, or becomes 0 or infinite in `T`.
     pub fn with_epsilon(self, epsilon: f64) -> Result<Self, Error> {
-        Ok(Self { epsilon: check_epsilon(epsilon)?, ..self })
+        Ok(Self { epsilon: check_epsilon::<T>(epsilon)?, ..self })
     }
 }
 
@@ -295,7 +310,7 @@ impl<T: Scalar> Optimizer<T> for Adam<T> {
         Ok(())
     }
     fn set_learning_rate(&mut self, learning_rate: f64) -> Result<(), Error> {
-        self.learning_rate = check_rate(learning_rate)?;
+        self.learning_rate = check_rate::<T>(learning_rate)?;
         Ok(())
     }
     fn updates(&self) -> u64 {

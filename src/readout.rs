@@ -138,9 +138,12 @@ pub(crate) fn evaluate<T: Scalar>(
                 let onehot = f64::from(u8::from(index == class));
                 *error = weight * T::from_f64(probability - onehot);
             }
-            total.loss += largest + sum.ln() - output[class].to_f64();
+            let loss = largest + sum.ln() - output[class].to_f64();
             let first_largest = output.iter().position(|y| y.to_f64() >= largest);
-            total.correct += usize::from(first_largest == Some(class));
+            total.loss += loss;
+            total.classes += 1;
+            // Beside NaN nothing is largest.
+            total.correct += usize::from(first_largest == Some(class) && !loss.is_nan());
         }
         Goal::Values(values) => {
             let mut squares = 0.0;
@@ -168,7 +171,9 @@ pub struct Score {
     pub loss: f64,
     /// Targets scored.
     pub targets: usize,
-    /// Classes for which the output was largest (cross-entropy only; ties go to the lowest class).
+    /// Of these, targets that are a class.
+    pub classes: usize,
+    /// Classes for which the output was largest; ties go to the lowest class. None where an output is NaN.
     pub correct: usize,
 }
 
@@ -177,6 +182,7 @@ impl Score {
     pub fn add(&mut self, other: &Self) {
         self.loss += other.loss;
         self.targets += other.targets;
+        self.classes += other.classes;
         self.correct += other.correct;
     }
     /// Mean loss per target; NaN without targets.
@@ -184,10 +190,16 @@ impl Score {
     pub fn mean_loss(&self) -> f64 {
         self.loss / self.targets as f64
     }
-    /// Fraction of classes missed; NaN without targets.
+    /// Fraction of classes missed; NaN without classes, as in a regression.
+    ///
+    /// ```
+    /// let score = eligibility::Score { loss: 2.0, targets: 4, classes: 4, correct: 3 };
+    /// assert_eq!((score.mean_loss(), score.error_rate()), (0.5, 0.25));
+    /// assert!(eligibility::Score { classes: 0, correct: 0, ..score }.error_rate().is_nan());
+    /// ```
     #[must_use]
     pub fn error_rate(&self) -> f64 {
-        1.0 - self.correct as f64 / self.targets as f64
+        1.0 - self.correct as f64 / self.classes as f64
     }
 }
 

@@ -12,7 +12,7 @@ use crate::trace::{
     TraceBlock, TraceBlockContract, TraceContract, TraceFactors, TraceStep, TraceStepContract,
     TraceSumFactors,
 };
-use crate::update::{Adam, RmsProp, Sgd};
+use crate::update::{Adam, Decay, RmsProp, Sgd};
 
 mod cells;
 mod pair;
@@ -247,11 +247,16 @@ pub fn sgd<T: Real>(op: Sgd<'_, T>) {
     }
 }
 
+/// rho and 1 - rho.
+fn decay<T: Real>(decay: Decay<T>) -> [f64; 2] {
+    [decay.kept().to_f64(), decay.rest().to_f64()]
+}
+
 /// Twin of [`RmsProp`].
 pub fn rms_prop<T: Real>(op: RmsProp<'_, T>) {
     for ((w, g), v) in op.parameters.iter_mut().zip(op.gradient).zip(op.square) {
-        let (rho, g) = (op.decay.to_f64(), g.to_f64());
-        *v = quantized_by(T::SQUARE_QUANTUM, rho * v.to_f64() + (1.0 - rho) * g * g);
+        let ([rho, rest], g) = (decay(op.decay), g.to_f64());
+        *v = quantized_by(T::SQUARE_QUANTUM, rho * v.to_f64() + rest * g * g);
         let square = v.to_f64();
         *w = T::from_f64(w.to_f64() - op.rate.to_f64() * g / (square.sqrt() + op.epsilon.to_f64()));
     }
@@ -261,9 +266,9 @@ pub fn rms_prop<T: Real>(op: RmsProp<'_, T>) {
 pub fn adam<T: Real>(op: Adam<'_, T>) {
     let averages = op.mean.iter_mut().zip(op.square);
     for ((w, g), (m, v)) in op.parameters.iter_mut().zip(op.gradient).zip(averages) {
-        let ([b1, b2], g) = (op.decays.map(T::to_f64), g.to_f64());
-        *m = quantized(b1 * m.to_f64() + (1.0 - b1) * g);
-        *v = quantized_by(T::SQUARE_QUANTUM, b2 * v.to_f64() + (1.0 - b2) * g * g);
+        let ([[b1, rest1], [b2, rest2]], g) = (op.decays.map(decay), g.to_f64());
+        *m = quantized(b1 * m.to_f64() + rest1 * g);
+        *v = quantized_by(T::SQUARE_QUANTUM, b2 * v.to_f64() + rest2 * g * g);
         let (mean, square) = (m.to_f64(), v.to_f64());
         let root = (square * op.correction.to_f64()).sqrt();
         *w = T::from_f64(w.to_f64() - op.rate.to_f64() * mean / (root + op.epsilon.to_f64()));

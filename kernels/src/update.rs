@@ -24,6 +24,45 @@ mod pair;
 pub use online::{OuterUpdate, TraceUpdate};
 pub use pair::PairTraceUpdate;
 
+/// What a running average keeps of itself at an update, and what it takes of the new value: rho and 1 - rho.
+///
+/// Each is rounded once from `f64`. The difference of the rounded rho from 1 would be wrong by half its last digit: of 0.999999 in
+/// `f32` by 1.3 %, of 0.99999999 altogether.
+///
+/// ```
+/// use eligibility_kernels::update::Decay;
+/// let decay = Decay::<f32>::new(0.999999);
+/// assert_eq!(decay.rest(), 1e-6);
+/// assert_ne!(1.0 - decay.kept(), 1e-6);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Decay<T> {
+    kept: T,
+    rest: T,
+}
+
+impl<T: Real> Decay<T> {
+    /// Of rho.
+    #[must_use]
+    pub fn new(rho: f64) -> Self {
+        Self { kept: T::from_f64(rho), rest: T::from_f64(1.0 - rho) }
+    }
+    /// rho
+    #[must_use]
+    pub fn kept(self) -> T {
+        self.kept
+    }
+    /// 1 - rho
+    #[must_use]
+    pub fn rest(self) -> T {
+        self.rest
+    }
+    #[inline(always)]
+    fn splat<V: Lanes<Element = T>>(self, token: V::Token) -> [V; 2] {
+        [V::splat(token, self.kept), V::splat(token, self.rest)]
+    }
+}
+
 /// Stochastic gradient descent, equation (1).
 ///
 /// All slices have the same length and may not overlap. Accuracy: two roundings per element, one where the level
@@ -61,10 +100,11 @@ pub struct Sgd<'a, T> {
 /// Cost: 9 FLOPs with a division and a root, three reads and two writes per weight.
 ///
 /// ```
-/// use eligibility_kernels::{Level, update::RmsProp};
+/// use eligibility_kernels::{Level, update::{Decay, RmsProp}};
 /// let (mut parameters, mut square) = ([1.0_f64], [0.0]);
 /// Level::detect().run(RmsProp {
-///     rate: 0.5, decay: 0.75, epsilon: 0.0, gradient: &[2.0], square: &mut square, parameters: &mut parameters,
+///     rate: 0.5, decay: Decay::new(0.75), epsilon: 0.0,
+///     gradient: &[2.0], square: &mut square, parameters: &mut parameters,
 /// });
 /// assert_eq!((parameters, square), ([0.0], [1.0]));
 /// ```
@@ -73,7 +113,7 @@ pub struct RmsProp<'a, T> {
     /// eta
     pub rate: T,
     /// rho
-    pub decay: T,
+    pub decay: Decay<T>,
     /// eps
     pub epsilon: T,
     /// g
@@ -94,10 +134,10 @@ pub struct RmsProp<'a, T> {
 /// Cost: 14 FLOPs with a division and a root, four reads and three writes per weight.
 ///
 /// ```
-/// use eligibility_kernels::{Level, update::Adam};
+/// use eligibility_kernels::{Level, update::{Adam, Decay}};
 /// let (mut parameters, mut mean, mut square) = ([1.0_f64], [0.0], [0.0]);
 /// Level::detect().run(Adam {
-///     rate: 1.0, correction: 4.0, decays: [0.5, 0.75], epsilon: 0.0,
+///     rate: 1.0, correction: 4.0, decays: [0.5, 0.75].map(Decay::new), epsilon: 0.0,
 ///     gradient: &[2.0], mean: &mut mean, square: &mut square, parameters: &mut parameters,
 /// });
 /// assert_eq!((parameters, mean, square), ([0.5], [1.0], [1.0]));
@@ -109,7 +149,7 @@ pub struct Adam<'a, T> {
     /// kappa, the correction for the start of the square.
     pub correction: T,
     /// b1, b2
-    pub decays: [T; 2],
+    pub decays: [Decay<T>; 2],
     /// eps
     pub epsilon: T,
     /// g
@@ -253,7 +293,7 @@ impl<T: Real> Update<T> for RmsProp<'_, T> {
     #[inline(always)]
     fn apply<V: Lanes<Element = T>, const FULL: bool>(&mut self, token: V::Token, lanes: Range<usize>, g: V) {
         // (2)
-        let (decay, rest) = (V::splat(token, self.decay), V::splat(token, T::ONE - self.decay));
+        let [decay, rest] = self.decay.splat::<V>(token);
         let v = &mut self.square[lanes.clone()];
         let rounder = square_rounder(token);
         // The square of a tiny gradient is subnormal by itself, but not in a sum with R.
@@ -288,8 +328,7 @@ impl<T: Real> Update<T> for Adam<'_, T> {
     #[inline(always)]
     fn apply<V: Lanes<Element = T>, const FULL: bool>(&mut self, token: V::Token, lanes: Range<usize>, g: V) {
         // (3)
-        let (b1, rest1) = (V::splat(token, self.decays[0]), V::splat(token, T::ONE - self.decays[0]));
-        let (b2, rest2) = (V::splat(token, self.decays[1]), V::splat(token, T::ONE - self.decays[1]));
+        let [[b1, rest1], [b2, rest2]] = self.decays.map(|decay| decay.splat::<V>(token));
         let m = &mut self.mean[lanes.clone()];
         let rounder = rounder(token);
         let mean = rest1.mul_add(g, b1.mul_add(V::load_part::<FULL>(token, m), rounder)) - rounder;

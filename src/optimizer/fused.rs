@@ -100,7 +100,8 @@ impl<T: Scalar> RmsProp<T> {
         gradient: &'a [T],
         parameters: &'a mut [T],
     ) -> update::RmsProp<'a, T> {
-        let [rate, decay, epsilon] = [self.learning_rate, self.decay, self.epsilon].map(T::from_f64);
+        let [rate, epsilon] = [self.learning_rate, self.epsilon].map(T::from_f64);
+        let decay = update::Decay::new(self.decay);
         update::RmsProp { rate, decay, epsilon, gradient, square: &mut self.square[range], parameters }
     }
 }
@@ -118,7 +119,7 @@ impl<T: Scalar> Adam<T> {
             // The two corrections are the same for all weights: one goes into the rate, one under the root.
             rate: T::from_f64(self.learning_rate / (1.0 - b1.powf(n))),
             correction: T::from_f64(1.0 / (1.0 - b2.powf(n))),
-            decays: [b1, b2].map(T::from_f64),
+            decays: [b1, b2].map(update::Decay::new),
             epsilon: T::from_f64(self.epsilon),
             gradient,
             mean: &mut self.mean[range.clone()],

@@ -31,7 +31,7 @@ fn check<T: Scalar>(form: Form) {
     let targets = if problem.form.every_step { Targets::Every(&loss) } else { Targets::Last(&loss) };
     let own = problem.sequences_with(targets);
     // Whether a class was hit, only a built-in loss knows.
-    let score = |score: Score| Score { correct: 0, ..score };
+    let score = |score: Score| Score { classes: 0, correct: 0, ..score };
     for (name, mut learner) in learners(&problem) {
         let (expected_score, expected) = problem.learn(&mut *learner);
         let mut found = problem.network.zero_gradient();

@@ -21,6 +21,8 @@ mod networks_compose;
 mod resets_and_lengths;
 mod rtrl_is_exact;
 mod schedules_are_the_same_sum;
+mod scores;
+mod settings_are_those_of_the_type;
 mod subnormal_inputs_are_silence;
 mod threads_do_not_change_a_bit;
 mod truncated_bptt_is_exact_for_its_last_steps;

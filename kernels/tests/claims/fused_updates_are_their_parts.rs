@@ -4,7 +4,9 @@ use crate::common::case::in_both_types;
 use crate::common::{assert_same_bits, lengths, levels, ordinary, values};
 use eligibility_kernels::trace::pair::{PairTraceStep, PairTraceStepContract};
 use eligibility_kernels::trace::{TraceStep, TraceStepContract};
-use eligibility_kernels::update::{Adam, OuterUpdate, PairTraceUpdate, RmsProp, Sgd, TraceUpdate, Update};
+use eligibility_kernels::update::{
+    Adam, Decay, OuterUpdate, PairTraceUpdate, RmsProp, Sgd, TraceUpdate, Update,
+};
 use eligibility_kernels::{Kernel, Level, Real, Strided};
 use proptest::prelude::*;
 
@@ -20,14 +22,15 @@ impl<T: Real> Weights<T> {
         Sgd { rate: T::from_f64(0.1), gradient, parameters: &mut self.parameters }
     }
     fn rms_prop<'a>(&'a mut self, gradient: &'a [T]) -> RmsProp<'a, T> {
-        let [rate, decay, epsilon] = [0.1, 0.9, 1e-8].map(T::from_f64);
+        let ([rate, epsilon], decay) = ([0.1, 1e-8].map(T::from_f64), Decay::new(0.9));
         let Self { parameters, square, .. } = self;
         RmsProp { rate, decay, epsilon, gradient, square, parameters }
     }
     fn adam<'a>(&'a mut self, gradient: &'a [T]) -> Adam<'a, T> {
-        let [rate, correction, b1, b2, epsilon] = [0.1, 1.5, 0.9, 0.99, 1e-8].map(T::from_f64);
+        let [rate, correction, epsilon] = [0.1, 1.5, 1e-8].map(T::from_f64);
+        let decays = [0.9, 0.99].map(Decay::new);
         let Self { parameters, mean, square } = self;
-        Adam { rate, correction, decays: [b1, b2], epsilon, gradient, mean, square, parameters }
+        Adam { rate, correction, decays, epsilon, gradient, mean, square, parameters }
     }
     fn assert_same(&self, other: &Self, what: &str) {
         assert_same_bits(what, &self.parameters, &other.parameters);

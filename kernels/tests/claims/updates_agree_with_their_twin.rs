@@ -2,7 +2,7 @@
 
 use crate::common::case::in_both_types;
 use crate::common::{assert_agrees, assert_silent, lengths, levels, ordinary};
-use eligibility_kernels::update::{Adam, RmsProp, Sgd};
+use eligibility_kernels::update::{Adam, Decay, RmsProp, Sgd};
 use eligibility_kernels::{Real, reference};
 use proptest::prelude::*;
 
@@ -26,8 +26,8 @@ fn agree<T: Real>(what: &str, found: &[T], expected: &[T], scale: f64) {
 }
 
 fn check<T: Real>((w, g, m, v): &Vectors<T>) {
-    let [rate, decay, epsilon, correction] = [0.01, 0.9, 1e-8, 1.5].map(T::from_f64);
-    let decays = [T::from_f64(0.9), T::from_f64(0.99)];
+    let [rate, epsilon, correction] = [0.01, 1e-8, 1.5].map(T::from_f64);
+    let (decay, decays) = (Decay::new(0.9), [0.9, 0.99].map(Decay::new));
     for level in levels() {
         let (mut found, mut expected) = (w.clone(), w.clone());
         level.run(Sgd { rate, gradient: g, parameters: &mut found });
@@ -82,14 +82,21 @@ in_both_types!(vectors(), check);
 /// Averages that keep 0.75 of themselves: no more than 1 / (2 - 1.5) quanta are left. The square of a tiny gradient is none.
 #[test]
 fn silent_averages_end_within_two_quanta_and_not_on_a_subnormal() {
-    let (rate, epsilon, decays) = (0.01_f32, 1e-8, [0.75; 2]);
+    let (rate, epsilon, decays) = (0.01_f32, 1e-8, [Decay::new(0.75); 2]);
     for (level, gradient) in levels().into_iter().flat_map(|level| [(level, [0.0; 19]), (level, [1e-21; 19])])
     {
         let (mut square, mut parameters) = ([1.0; 19], [1.0; 19]);
         let (mut mean, mut adams_square) = ([1.0; 19], [1.0; 19]);
         for _ in 0..400 {
             let (gradient, square, parameters) = (&gradient[..], &mut square[..], &mut parameters[..]);
-            level.run(RmsProp { rate, decay: 0.75, epsilon, gradient, square, parameters: &mut *parameters });
+            level.run(RmsProp {
+                rate,
+                decay: decays[0],
+                epsilon,
+                gradient,
+                square,
+                parameters: &mut *parameters,
+            });
             let (correction, gradient, mean, square) = (1.5, &[0.0; 19][..], &mut mean, &mut adams_square);
             level.run(Adam { rate, correction, decays, epsilon, gradient, mean, square, parameters });
         }
@@ -103,6 +110,7 @@ fn silent_averages_end_within_two_quanta_and_not_on_a_subnormal() {
 #[should_panic(expected = "square has 2 elements where there are 1 weights")]
 fn a_wrong_length_is_named() {
     let (square, parameters) = (&mut [0.0, 0.0][..], &mut [0.0][..]);
-    let op = RmsProp { rate: 0.1_f32, decay: 0.9, epsilon: 1e-8, gradient: &[1.0], square, parameters };
+    let (rate, decay, epsilon) = (0.1_f32, Decay::new(0.9), 1e-8);
+    let op = RmsProp { rate, decay, epsilon, gradient: &[1.0], square, parameters };
     eligibility_kernels::Level::detect().run(op);
 }
