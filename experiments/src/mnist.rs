@@ -44,7 +44,10 @@ impl Dataset {
         let (images_path, images) = read(dir, part, "images", 3)?;
         let (labels_path, labels) = read(dir, part, "labels", 1)?;
         let images = idx::parse_images(&images).map_err(|error| damaged(&images_path, &error))?;
-        let labels = idx::parse_labels(&labels).map_err(|error| damaged(&labels_path, &error))?;
+        let labels = idx::parse_labels(&labels).map_err(|error| match error {
+            idx::Error::Label { .. } => other_classes(&labels_path, &labels),
+            error => damaged(&labels_path, &error),
+        })?;
         if (images.rows, images.columns) != (SIDE, SIDE) {
             let size =
                 format!("images should be {SIDE} x {SIDE}, but are {} x {}", images.rows, images.columns);
@@ -85,7 +88,8 @@ fn read(dir: &Path, part: &str, what: &str, dimensions: u8) -> Result<(String, V
                 let bytes = if bytes.starts_with(&GZIP) { unpack(&bytes, &shown)? } else { bytes };
                 return Ok((shown, bytes));
             }
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            // A folder of that name is not the file, which may be there under another.
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::IsADirectory) => {}
             Err(error) => return Err(Failure::io("read", &path)(error)),
         }
     }
@@ -98,19 +102,37 @@ fn read(dir: &Path, part: &str, what: &str, dimensions: u8) -> Result<(String, V
     )))
 }
 
-/// Undoes gzip; the file must end with the compressed data.
+/// Undoes gzip: one member after another (RFC 1952, 2.2), and then nothing but zeros, with which some media pad files.
 fn unpack(packed: &[u8], shown: &str) -> Result<Vec<u8>, Failure> {
-    let mut decoder = GzDecoder::new(packed);
-    let mut bytes = Vec::new();
-    (decoder.by_ref().take(LARGEST_FILE + 1).read_to_end(&mut bytes))
-        .map_err(|error| damaged(shown, &format!("gzip data are cut off or corrupt: {error}")))?;
-    if bytes.len() as u64 > LARGEST_FILE {
-        return Err(damaged(shown, &format!("it unpacks to more than {LARGEST_FILE} bytes")));
+    let (mut rest, mut bytes) = (packed, Vec::new());
+    while rest.starts_with(&GZIP) {
+        let mut decoder = GzDecoder::new(rest);
+        let room = (LARGEST_FILE + 1).saturating_sub(bytes.len() as u64);
+        (decoder.by_ref().take(room).read_to_end(&mut bytes))
+            .map_err(|error| damaged(shown, &format!("gzip data are cut off or corrupt: {error}")))?;
+        if bytes.len() as u64 > LARGEST_FILE {
+            return Err(damaged(shown, &format!("it unpacks to more than {LARGEST_FILE} bytes")));
+        }
+        rest = decoder.into_inner();
     }
-    match decoder.into_inner().len() {
-        0 => Ok(bytes),
-        rest => Err(damaged(shown, &format!("{rest} bytes follow the gzip data"))),
+    if rest.iter().all(|&byte| byte == 0) {
+        return Ok(bytes);
     }
+    Err(damaged(shown, &format!("{} bytes follow the gzip data", rest.len())))
+}
+
+/// A good file of labels that are not digits.
+fn other_classes(path: &str, file: &[u8]) -> Failure {
+    let labels = idx::parse(file).map_or(&[][..], |array| array.data);
+    let [least, largest] =
+        [labels.iter().min(), labels.iter().max()].map(|label| label.copied().unwrap_or(0));
+    let first = labels.iter().position(|&label| usize::from(label) >= CLASSES).unwrap_or(0);
+    Failure::new(format!(
+        "{path} is of another data set: its labels are {least} to {largest} (label {first} is {}), where digits are 0 to {}. \
+         Give --data a folder with MNIST, or with a set of ten classes in its format",
+        labels.get(first).copied().unwrap_or(0),
+        CLASSES - 1
+    ))
 }
 
 fn damaged(path: &str, error: &dyn std::fmt::Display) -> Failure {

@@ -142,12 +142,20 @@ impl RunDir {
             .map_err(|error| Failure::new(format!("{} is damaged: {error}", path.display())))
     }
 
-    /// Saves a checkpoint that goes with the log as it is now.
+    /// Saves a checkpoint that goes with the log as it is now; of weights that are not finite none, so that the last good one
+    /// stays.
     pub(crate) fn checkpoint<T: Element>(
         &mut self,
         trained: &impl Trained<T>,
         progress: &impl Serialize,
     ) -> Result<(), Failure> {
+        if !trained.network().parameters().iter().all(|&w| eligibility::Real::is_finite(w)) {
+            return Err(Failure::new(format!(
+                "training diverged: after update {} weights are not finite, and no checkpoint of them was saved; try a \
+                 smaller --lr, or --clip",
+                trained.optimizer().updates()
+            )));
+        }
         let log_bytes = (self.log.sync_data().and_then(|()| self.log.stream_position()))
             .map_err(Failure::io("write", &self.path.join(LOG)))?;
         checkpoint::save(&self.path.join(CHECKPOINT), trained, progress, log_bytes)

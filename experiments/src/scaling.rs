@@ -7,6 +7,7 @@ use clap::Args;
 use crate::failure::Failure;
 use crate::options::{ScheduleKind, TypeKind};
 use crate::plot::{Curve, Scale, log_log};
+use crate::progress::say;
 use crate::time::in_pool;
 use crate::timing::{Case, Op, time};
 
@@ -37,9 +38,7 @@ impl ScalingArgs {
                 for &steps in &self.steps {
                     let case = Case { batch, steps, input: 1, hidden: self.hidden, kind: TypeKind::F32 };
                     let timing = in_pool(1, || time(case, op, ScheduleKind::default(), 1))?;
-                    let line =
-                        serde_json::to_string(&timing).map_err(|error| Failure::new(error.to_string()))?;
-                    println!("{line}");
+                    say(serde_json::to_string(&timing).map_err(|error| Failure::new(error.to_string()))?);
                     let cells = (steps * batch) as f64;
                     seconds.push((steps as f64, timing.median_s / cells * 1e6));
                     megabytes.push((steps as f64, timing.peak_mb));

@@ -8,6 +8,7 @@ use clap::Args;
 
 use crate::failure::Failure;
 use crate::options::ScheduleKind;
+use crate::progress::{say, warn};
 use crate::timing::{self, Case, Op, Timing, time};
 use crate::timing_rtu::{self, RtuCase};
 
@@ -72,16 +73,15 @@ impl TimeArgs {
     pub(crate) fn run(&self) -> Result<(), Failure> {
         let (threads, cpus) = (usize::from(self.threads), timing::cpus());
         if threads > cpus {
-            eprintln!("note: {threads} threads share the {cpus} processor(s) that this process may use");
+            let note =
+                format!("note: {threads} threads share the {cpus} processor(s) that this process may use");
+            warn(note);
         }
         for &case in &self.cases {
             let asked = if self.ops.is_empty() { case.usual() } else { &self.ops };
             for &op in asked {
                 let timing = in_pool(threads, || case.time(op, self.schedule, self.seed))?;
-                println!(
-                    "{}",
-                    serde_json::to_string(&timing).map_err(|error| Failure::new(error.to_string()))?
-                );
+                say(serde_json::to_string(&timing).map_err(|error| Failure::new(error.to_string()))?);
             }
         }
         Ok(())

@@ -111,7 +111,25 @@ fn a_label_that_is_no_digit_is_an_error() {
     let mut bytes = labels(TRAIN);
     bytes[10] = 11;
     fs::write(dir.path().join("data/train-labels.idx1-ubyte"), bytes).unwrap();
-    assert!(fails(dir.path()).errors.contains("label 2 is 11"));
+    let errors = fails(dir.path()).errors;
+    assert!(errors.contains("label 2 is 11") && errors.contains("0 to 11"), "{errors}");
+    assert!(errors.contains("another data set") && !errors.contains("damaged"), "{errors}");
+}
+
+/// Two members, zeros behind them, and a folder where the file could be.
+#[test]
+fn whatever_gzip_unpacks_is_trained_on() {
+    let (plain, dir) = (good_data(), good_data());
+    let (all, data) = (images(TRAIN), dir.path().join("data"));
+    fs::remove_file(data.join("train-images-idx3-ubyte")).unwrap();
+    fs::create_dir(data.join("train-images-idx3-ubyte")).unwrap();
+    let packed = [gzip(&all[..2000]), gzip(&all[2000..]), vec![0; 512]].concat();
+    fs::write(data.join("train-images.idx3-ubyte.gz"), packed).unwrap();
+    let [expected, found] = [&plain, &dir].map(|dir| {
+        run(dir.path(), &format!("{SMALL} --out out"));
+        tensors(&dir.path().join("out"))
+    });
+    assert_eq!(expected, found);
 }
 
 #[test]

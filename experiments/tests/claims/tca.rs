@@ -155,6 +155,16 @@ fn a_run_that_diverges_says_so() {
     assert!(!outcome.success && outcome.errors.contains("diverged"), "{}", outcome.errors);
 }
 
+/// At the very last update there is no later loss that would tell.
+#[test]
+fn weights_that_are_not_finite_are_no_checkpoint() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = "tca --hidden 3 --updates 1 --optimizer rmsprop --lr 3e38 --out out";
+    let outcome = experiments(dir.path(), options.split_whitespace());
+    assert!(!outcome.success && outcome.errors.contains("not finite"), "{}", outcome.errors);
+    assert!(!dir.path().join("out/checkpoint.safetensors").exists());
+}
+
 #[test]
 fn eprop_learns_delay_10_within_3000_updates() {
     let dir = tempfile::tempdir().unwrap();
