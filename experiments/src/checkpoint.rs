@@ -141,6 +141,13 @@ impl Checkpoint {
         self.number("log-bytes")
     }
 
+    /// Counters and running means, whatever they are of.
+    pub(crate) fn progress<P: DeserializeOwned>(&self) -> Result<P, Failure> {
+        serde_json::from_str(self.entry("progress")?).map_err(|error| {
+            unusable(&format!("entry `progress` of the checkpoint is not readable ({error})"))
+        })
+    }
+
     /// Puts weights and averages back, and returns the progress.
     pub(crate) fn restore<T: Element, P: DeserializeOwned>(
         &self,
@@ -175,9 +182,7 @@ impl Checkpoint {
             read("feedback", &mut feedback)?;
             trained.set_adaptive_feedback(&feedback)?;
         }
-        serde_json::from_str(self.entry("progress")?).map_err(|error| {
-            unusable(&format!("entry `progress` of the checkpoint is not readable ({error})"))
-        })
+        self.progress()
     }
 
     fn entry(&self, key: &str) -> Result<&String, Failure> {

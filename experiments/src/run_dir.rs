@@ -103,6 +103,9 @@ impl RunDir {
         let mut dir = Self { path, log: file };
         let record = identity.record(Level::from_env()?.name());
         let checkpoint = if args.fresh { dir.remove_results()? } else { dir.resume(&record)? };
+        if let Some(checkpoint) = &checkpoint {
+            check_length(&dir.path, &identity.options, &checkpoint.progress()?)?;
+        }
         let log_bytes = checkpoint.as_ref().map_or(Ok(0), Checkpoint::log_bytes)?;
         dir.cut_log(log_bytes)?;
         checkpoint::replace(&dir.path.join(OPTIONS), format!("{record:#}\n").as_bytes())?;
@@ -272,6 +275,24 @@ pub(crate) fn revision() -> String {
         Ok(output) if output.status.success() => String::from_utf8_lossy(&output.stdout).trim().into(),
         _ => "unknown".into(),
     }
+}
+
+/// A run can be made longer, and not shorter: what was trained for 400 updates is not the result of 100.
+fn check_length(path: &Path, options: &Map<String, Value>, progress: &Value) -> Result<(), Failure> {
+    for (option, counter) in [("updates", "update"), ("epochs", "epoch"), ("steps", "step")] {
+        let asked = options.get(option).and_then(Value::as_u64);
+        let (Some(asked), Some(done)) = (asked, progress[counter].as_u64()) else { continue };
+        let within_the_next = progress["batch"].as_u64().is_some_and(|batch| batch > 0);
+        if done > asked || (done == asked && within_the_next) {
+            let more = if within_the_next { "more than " } else { "" };
+            return Err(Failure::new(format!(
+                "{} holds a run of {more}{done} {option}, and {asked} are asked for: ask for at least as many, give another \
+                 --out, or start over with --fresh",
+                path.display()
+            )));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@ use eligibility::{EpropOptions, EpropStream, Loss, Lstm, Network, Readout, Strea
 fn score(loss: Loss, bias: [f64; 2], target: Target<'_, f64>) -> eligibility::Score {
     let readout = Readout::new(2, loss).unwrap();
     let mut network = Network::<f64>::zeros(Lstm::new(1, 1).unwrap(), readout).unwrap();
-    let part = network.layout().readout_parts().into_iter().find(|part| part.name() == "readout.bias").unwrap();
+    let part =
+        network.layout().readout_parts().into_iter().find(|part| part.name() == "readout.bias").unwrap();
     for (index, bias) in part.indices().zip(bias) {
         network.parameters_mut()[index] = bias;
     }

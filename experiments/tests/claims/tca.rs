@@ -54,6 +54,29 @@ fn records_written_after_the_last_checkpoint_are_written_again_once() {
 }
 
 #[test]
+fn a_run_cannot_be_made_shorter() {
+    let dir = tempfile::tempdir().unwrap();
+    run(dir.path(), &format!("{SMALL} --out out"));
+    let files = || {
+        ["options.json", "log.jsonl", "summary.md"]
+            .map(|name| fs::read(dir.path().join("out").join(name)).ok())
+    };
+    let before = (files(), tensors(&dir.path().join("out")));
+    let shorter = SMALL.replace("--updates 50", "--updates 20");
+    let outcome = experiments(dir.path(), format!("{shorter} --out out").split_whitespace());
+    assert!(!outcome.success, "50 updates are no result of 20");
+    for named in ["50 updates", "20", "--fresh"] {
+        assert!(outcome.errors.contains(named), "{}", outcome.errors);
+    }
+    assert_eq!((files(), tensors(&dir.path().join("out"))), before);
+    // Of a run that had not come so far, the rest is trained.
+    run(dir.path(), &format!("{SMALL} --out paused --stop-after 11"));
+    run(dir.path(), &format!("{shorter} --out paused"));
+    run(dir.path(), &format!("{shorter} --out whole"));
+    assert_eq!(tensors(&dir.path().join("paused")), tensors(&dir.path().join("whole")));
+}
+
+#[test]
 fn a_finished_run_is_not_trained_again_unless_fresh() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("runs/tca-eprop-seed1");
