@@ -185,6 +185,7 @@ impl PartOf {
 
 /// Two matrices `[units, input]`, one below the other.
 fn pair_weights(names: [&'static str; 2], units: usize, input: usize) -> Vec<PartOf> {
-    let part = |(gate, name)| PartOf::weights(name, gate * units..(gate + 1) * units, 0..input);
-    names.into_iter().enumerate().map(part).collect()
+    let [first, second] = names;
+    let weights = |name, rows| PartOf::weights(name, rows, 0..input);
+    vec![weights(first, 0..units), weights(second, units..units.saturating_mul(2))]
 }

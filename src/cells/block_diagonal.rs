@@ -57,7 +57,7 @@ impl BlockDiagonal {
     /// Outputs, 2n: all first numbers, then all second ones.
     #[must_use]
     pub fn output(&self) -> usize {
-        2 * self.units
+        self.units.saturating_mul(2)
     }
     /// phi.
     #[must_use]

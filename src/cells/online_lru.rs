@@ -74,7 +74,7 @@ impl OnlineLru {
     /// Outputs: 2n, and the inputs if they are passed on.
     #[must_use]
     pub fn output(&self) -> usize {
-        2 * self.units + if self.skip { self.input } else { 0 }
+        self.units.saturating_mul(2).saturating_add(if self.skip { self.input } else { 0 })
     }
     pub(crate) fn blocks(&self) -> Blocks {
         let mut parts = pair_weights(["b_re", "b_im"], self.units, self.input);

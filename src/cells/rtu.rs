@@ -102,7 +102,7 @@ impl Rtu {
     /// Outputs, 2n.
     #[must_use]
     pub fn output(&self) -> usize {
-        2 * self.units
+        self.units.saturating_mul(2)
     }
     /// Where phi stands.
     #[must_use]

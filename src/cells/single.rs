@@ -86,13 +86,13 @@ impl MinGru {
 
 impl Elstm {
     pub(crate) fn blocks(&self) -> Blocks {
-        let (units, bias) = (self.units, self.input);
+        let (units, bias, columns) = (self.units, self.input, self.input.saturating_add(1));
         let mut parts = pair_weights(["weight_z", "weight_f"], units, self.input);
-        parts.push(PartOf::weights("bias_z", 0..units, bias..bias + 1));
-        parts.push(PartOf::weights("bias_f", units..2 * units, bias..bias + 1));
+        parts.push(PartOf::weights("bias_z", 0..units, bias..columns));
+        parts.push(PartOf::weights("bias_f", units..units.saturating_mul(2), bias..columns));
         parts.extend(PartOf::unit(&["w_z", "w_f"], units));
         Blocks {
-            weights: [units.saturating_mul(2), self.input.saturating_add(1)],
+            weights: [units.saturating_mul(2), columns],
             recurrent: None,
             unit: Some([2, units]),
             parts,

@@ -9,7 +9,7 @@ use eligibility::{
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use crate::common::cells::lstm;
+use crate::common::cells::{all_cells, kinds, lstm};
 use crate::common::learners::{Setup, learners, learners_of_layers, streams};
 use crate::common::problem::{Form, Problem};
 
@@ -22,6 +22,23 @@ fn rejects<R>(result: Result<R, Error>, parts: &[&str]) {
     let message = result.err().expect("an error").to_string();
     for part in parts {
         assert!(message.contains(part), "\"{message}\" should contain \"{part}\"");
+    }
+}
+
+/// Twice as many units, or one input more, are still a number.
+#[test]
+fn sizes_of_which_no_multiple_is_a_number() {
+    let readout = Readout::new(1, Loss::SquaredError).unwrap();
+    for size in [1 << 63, usize::MAX, usize::MAX / 2 + 2] {
+        for (input, units) in [(1, size), (size, 1), (size, size)] {
+            for cell in all_cells(input, units).into_iter().chain(kinds(input, units)) {
+                assert!(cell.output() >= units, "{cell:?} has {} outputs", cell.output());
+                rejects(Network::<f32>::zeros(cell, readout), &["too large"]);
+                if units == size && !matches!(cell, Cell::Dense(_)) {
+                    rejects(State::<f32>::zeros(cell, 1), &["too large"]);
+                }
+            }
+        }
     }
 }
 
