@@ -37,10 +37,12 @@ pub trait Optimizer<T: Scalar> {
     ///
     /// If it is not finite in `T` or negative; nothing was changed then.
     fn set_learning_rate(&mut self, learning_rate: f64) -> Result<(), Error>;
+    /// The learning rate as it is now: a part of the state for whoever changes it.
+    fn learning_rate(&self) -> f64;
     /// Updates made so far.
     fn updates(&self) -> u64;
-    /// Running averages, named, for a checkpoint: with [`Optimizer::updates`] and the settings, the learning rate as it is now
-    /// among them, they are the whole state.
+    /// Running averages, named, for a checkpoint: with [`Optimizer::updates`] and [`Optimizer::learning_rate`] they are all that
+    /// changes; what the optimiser was made with is the rest of it.
     fn averages(&self) -> Vec<(&'static str, &[T])>;
     /// The same, to restore from a checkpoint, together with the number of updates.
     fn averages_mut(&mut self) -> (&mut u64, Vec<(&'static str, &mut [T])>);
@@ -156,6 +158,9 @@ impl<T: Scalar> Optimizer<T> for Sgd {
         self.learning_rate = check_rate::<T>(learning_rate)?;
         Ok(())
     }
+    fn learning_rate(&self) -> f64 {
+        self.learning_rate
+    }
     fn updates(&self) -> u64 {
         self.updates
     }
@@ -230,6 +235,9 @@ impl<T: Scalar> Optimizer<T> for RmsProp<T> {
     fn set_learning_rate(&mut self, learning_rate: f64) -> Result<(), Error> {
         self.learning_rate = check_rate::<T>(learning_rate)?;
         Ok(())
+    }
+    fn learning_rate(&self) -> f64 {
+        self.learning_rate
     }
     fn updates(&self) -> u64 {
         self.updates
@@ -312,6 +320,9 @@ impl<T: Scalar> Optimizer<T> for Adam<T> {
     fn set_learning_rate(&mut self, learning_rate: f64) -> Result<(), Error> {
         self.learning_rate = check_rate::<T>(learning_rate)?;
         Ok(())
+    }
+    fn learning_rate(&self) -> f64 {
+        self.learning_rate
     }
     fn updates(&self) -> u64 {
         self.updates

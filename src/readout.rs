@@ -15,6 +15,9 @@ use crate::error::{Error, check_nonempty, check_size};
 use crate::scalar::Scalar;
 
 /// What the readout is trained to minimise, per step and batch row.
+///
+/// Of a batch it is the mean over the rows of the sum over a row's targets, `1/B sum_r sum_t E_rt`: that is what gradients are of. Rows
+/// that have ended, or have no target, count in B. [`Score::mean_loss`] is per target instead, for people to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Loss {
     /// Softmax with cross-entropy, for one class out of `output`.
@@ -185,7 +188,7 @@ impl Score {
         self.classes += other.classes;
         self.correct += other.correct;
     }
-    /// Mean loss per target; NaN without targets.
+    /// Mean loss per target, which is not what gradients are of ([`Loss`]); NaN without targets.
     #[must_use]
     pub fn mean_loss(&self) -> f64 {
         self.loss / self.targets as f64

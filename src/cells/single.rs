@@ -91,11 +91,6 @@ impl Elstm {
         parts.push(PartOf::weights("bias_z", 0..units, bias..columns));
         parts.push(PartOf::weights("bias_f", units..units.saturating_mul(2), bias..columns));
         parts.extend(PartOf::unit(&["w_z", "w_f"], units));
-        Blocks {
-            weights: [units.saturating_mul(2), columns],
-            recurrent: None,
-            unit: Some([2, units]),
-            parts,
-        }
+        Blocks { weights: [units.saturating_mul(2), columns], recurrent: None, unit: Some([2, units]), parts }
     }
 }

@@ -45,6 +45,27 @@ fn a_decay_of_almost_one() {
     }
 }
 
+/// What a checkpoint has: the rate as it is, the updates, the averages.
+#[test]
+fn a_restored_optimizer_goes_the_same_way() {
+    let mut network = network::<f64>();
+    let mut gradient = network.zero_gradient();
+    gradient[0] = 0.5;
+    let mut one = Adam::new(&network, 1e-3).unwrap();
+    one.update(network.parameters_mut(), &gradient).unwrap();
+    Optimizer::<f64>::set_learning_rate(&mut one, 1e-2).unwrap();
+    let mut other = Adam::new(&network, Optimizer::<f64>::learning_rate(&one)).unwrap();
+    let (updates, averages) = other.averages_mut();
+    *updates = one.updates();
+    for ((_, target), (_, source)) in averages.into_iter().zip(one.averages()) {
+        target.copy_from_slice(source);
+    }
+    let mut again = network.clone();
+    one.update(network.parameters_mut(), &gradient).unwrap();
+    other.update(again.parameters_mut(), &gradient).unwrap();
+    assert_eq!(network, again);
+}
+
 #[test]
 fn what_becomes_something_else_in_the_type_is_an_error() {
     let refused = |error: Option<Error>| {
