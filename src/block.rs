@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::affine::Rect;
+use crate::affine::{Rect, add_transposed_times};
 use crate::buffer::padded;
 use crate::error::{Error, check_size, checked_product};
 use crate::scalar::Scalar;
@@ -51,6 +51,30 @@ impl Block {
     }
     pub(crate) fn matrix_mut<'a, T>(&self, flat: &'a mut [T]) -> Rect<&'a mut [T]> {
         Rect::padded(&mut flat[self.range()], self.rows, self.columns, self.stride)
+    }
+    /// Some of its rows.
+    pub(crate) fn rows_mut<'a, T>(&self, rows: Range<usize>, flat: &'a mut [T]) -> Rect<&'a mut [T]> {
+        let part = &mut flat[self.range()][rows.start * self.stride..rows.end * self.stride];
+        Rect::padded(part, rows.len(), self.columns, self.stride)
+    }
+    /// Adds `sum over some places of delta activity^T` to some of its rows.
+    pub(crate) fn add_products<T: Scalar>(
+        &self,
+        rows: Range<usize>,
+        places: Range<usize>,
+        delta: Rect<&[T]>,
+        activity: Rect<&[T]>,
+        flat: &mut [T],
+    ) {
+        let delta = Rect {
+            data: &delta.data[places.start * delta.stride + rows.start..],
+            rows: places.len(),
+            columns: rows.len(),
+            ..delta
+        };
+        let activity =
+            Rect { data: &activity.data[places.start * activity.stride..], rows: places.len(), ..activity };
+        add_transposed_times(self.rows_mut(rows, flat), delta, activity);
     }
 }
 

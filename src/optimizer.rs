@@ -75,10 +75,12 @@ pub fn clip_global_norm<T: Scalar>(gradient: &mut [T], limit: f64) -> Result<f64
     let squares = |unit: f64| elements().map(|g| (g / unit) * (g / unit)).sum::<f64>();
     let mut unit = 1.0;
     let mut sum = squares(unit);
-    let largest = elements().fold(0.0, |largest: f64, g| largest.max(g.abs()));
-    if !sum.is_normal() && largest > 0.0 && largest.is_finite() {
-        unit = largest;
-        sum = squares(unit);
+    if !sum.is_normal() {
+        let largest = elements().fold(0.0, |largest: f64, g| largest.max(g.abs()));
+        if largest > 0.0 && largest.is_finite() {
+            unit = largest;
+            sum = squares(unit);
+        }
     }
     let (root, norm) = (sum.sqrt(), unit * sum.sqrt());
     if root.is_finite() && norm > limit {

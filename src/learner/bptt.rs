@@ -33,7 +33,8 @@ impl BpttOptions {
 /// Gradient: exact, for every cell; by the inputs too.
 ///
 /// Memory of an LSTM layer: 7 x units + input + 1 elements per step and batch row, for up to 16 rows per thread (32 with more than
-/// 2 MB of weights; rows of larger batches take turns), reserved at construction. No allocation after that on one thread.
+/// 2 MB of weights; rows of larger batches take turns), reserved at construction. No allocation after that on one thread;
+/// handing shards to threads may allocate.
 ///
 /// ```
 /// use eligibility::{Bptt, BpttOptions, Init, Learner, Loss, Lstm, Network, Readout, Sequences, Targets};

@@ -16,8 +16,8 @@ use crate::scalar::Scalar;
 ///
 /// Gradient: exact for the readout, zero for all layers, so that no optimiser of this library moves its weights.
 ///
-/// Memory: the state of up to 16 rows per thread (32 with more than 2 MB of weights; rows of larger batches take turns). No
-/// allocation after construction on one thread; handing shards to threads may allocate.
+/// Memory: the state of up to 16 rows per thread (32 with more than 2 MB of weights; rows of larger batches take turns), whatever the
+/// number of steps. No allocation after construction on one thread; handing shards to threads may allocate.
 ///
 /// ```
 /// use eligibility::{EvaluatorOptions, Init, Learner, Loss, Lstm, Network, Optimizer, Readout, ReadoutOnly, Sequences, Sgd};

@@ -21,7 +21,8 @@ use crate::scalar::Scalar;
 /// beyond: drops the paths longer than that. A reset or the start of a sequence ends a path earlier. The same of dE/dx_t.
 ///
 /// Memory of an LSTM layer: 11 x units + input + 1 elements per step of L, and of a few more, and batch row, for up to 16 rows
-/// per thread (32 with more than 2 MB of weights; others take turns), reserved at construction. No allocation on one thread.
+/// per thread (32 with more than 2 MB of weights; rows of larger batches take turns), reserved at construction, whatever the
+/// number of steps. No allocation after that on one thread; handing shards to threads may allocate.
 ///
 /// Cost: L times the way back of a step per target.
 ///

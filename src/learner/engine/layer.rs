@@ -24,6 +24,7 @@ use crate::state::State;
 
 mod learn;
 mod online;
+mod traced;
 
 pub(crate) use learn::Signals;
 
@@ -138,6 +139,7 @@ impl<T: Scalar> Layer<T> {
         let targets = self.activity[0].at_mut(slot).chunks_exact_mut(stride);
         for (row, (target, &active)) in targets.zip(marks.active.at(slot)).enumerate() {
             if active {
+                // No subnormal number goes in (`Real::TRACE_QUANTUM`).
                 for (target, &x) in target.iter_mut().zip(&inputs[row * input..(row + 1) * input]) {
                     *target = (x + T::TRACE_ROUNDER) - T::TRACE_ROUNDER;
                 }
